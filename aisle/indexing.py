@@ -1,0 +1,113 @@
+"""Everything in a bundle that follows from the catalogue, written beside models that stay: the daily refresh, without training.
+
+The workshop fills its draft with the same function, so a fresh catalogue and a fresh build differ in nothing but the models.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+
+from aisle import __version__
+from aisle.bundle import Bundle, Facts, sha256
+from aisle.catalogue import product_text, read_catalogue
+from aisle.dense import Dense
+from aisle.encoder import Encoder
+from aisle.filters import Columns
+from aisle.golden import Golden, record
+from aisle.lexical import Lexical
+from aisle.merchandising import Rules
+from aisle.products import Products
+from aisle.runtime import open_search
+from aisle.sealing import sealing
+from aisle.suggest import Suggester
+from aisle.types import Product
+from aisle.understanding import Understanding
+
+MODELS = ("encoder", "reranker", "ranker")
+GOLDEN_QUERIES = 64
+Report = Callable[[str], None]  # one sentence of progress
+
+
+def title_text(product: Product) -> str:
+    """What the title index holds: the titles in all languages and the short attributes."""
+    fields = (product.brand, product.category, product.color, product.material, product.size)
+    return " ".join([product.title, *product.titles.values(), *fields])
+
+
+def body_text(product: Product) -> str:
+    """What the body index holds: the descriptions in all languages and the attributes."""
+    attributes = (f"{key} {value}" for key, value in product.attributes.items())
+    return " ".join([product.description, *product.descriptions.values(), *attributes])
+
+
+def write_index(
+    folder: Path, products: Sequence[Product], rules: Rules, floor: float, queries: Sequence[tuple[str, float]], threads: int, report: Report
+) -> None:
+    """Fill `folder`, which holds encoder/, with all that follows from `products`.
+
+    `floor`: the least cosine that counts as a match; `queries`: what shoppers ask and how often, for suggestions.
+    """
+    report(f"index {len(products)} products: columns, words, suggestions")
+    Products.save(products, folder)
+    Columns.build(products).save(folder / "columns")
+    Lexical.build([title_text(p) for p in products]).save(folder / "lexical" / "title")
+    Lexical.build([body_text(p) for p in products]).save(folder / "lexical" / "body")
+    encoder = Encoder(folder / "encoder", threads)
+    Understanding.build(products, encoder.knows).save(folder / "understanding")
+    Suggester.build(products, queries).save(folder / "suggest")
+    rules.save(folder / "merchandising.json")
+    currency = next((p.currency for p in products if p.currency), "")
+    (folder / "search.json").write_text(json.dumps({"floor": floor, "currency": currency}))
+    report(f"index {len(products)} products: vectors")
+    Dense.build(encoder.encode([product_text(p) for p in products])).save(folder / "dense")
+
+
+def write_golden(folder: Path, queries: Sequence[str], threads: int) -> None:
+    """golden.json: what these queries find with the other files of `folder`, on this processor."""
+    search = open_search(folder, "draft", threads)
+    record(lambda query: search.ranking(query, 10), queries).save(folder / "golden.json")
+
+
+def reindex(bundle: Bundle, catalogue: Path, out: Path, merchandising: Path | None, threads: int, report: Report) -> Bundle:
+    """The models of `bundle` over the products of `catalogue`, sealed at `out`; measured figures are dropped.
+
+    Keeps encoder, reranker, ranker and the shop's rules (unless `merchandising` brings new ones; rules for products that left the
+    catalogue are refused). The golden queries are titles of the new catalogue. Raises BadInput and BundleError.
+    """
+    products = read_catalogue(catalogue, report)
+    ids = {p.product_id for p in products}
+    rules = Rules.read(merchandising, ids) if merchandising else Rules.load(bundle.file("merchandising.json")).without_others(ids)
+    tuned: dict[str, Any] = json.loads(bundle.file("search.json").read_bytes())
+    with sealing(out) as draft:
+        for name in MODELS:
+            shutil.copytree(bundle.path / name, draft.folder / name)
+        write_index(draft.folder, products, rules, tuned["floor"], [], threads, report)
+        old = Golden.load(bundle.file("golden.json"))
+        write_golden(draft.folder, golden_queries(products, [q.query for q in old.queries]), threads)
+        facts = {name: getattr(bundle.manifest, name) for name in Facts.__struct_fields__}
+        facts |= catalogue_facts(products, draft.folder)
+        facts |= {"data": {catalogue.name: sha256(catalogue)}, "steps": [], "evaluation": {}, "aisle_version": __version__}
+        return draft.seal(Facts(**facts))
+
+
+def golden_queries(products: Sequence[Product], asked: Sequence[str]) -> list[str]:
+    """Half of what shoppers ask, half titles, spread over the catalogue."""
+    half = GOLDEN_QUERIES // 2
+    every = max(1, len(products) // half)
+    titles = [" ".join(p.title.split()[:6]) for p in products[::every][:half]]
+    return [*dict.fromkeys([*asked[:half], *titles])]
+
+
+def catalogue_facts(products: Sequence[Product], folder: Path) -> dict[str, Any]:
+    """The manifest's fields that follow from the catalogue."""
+    languages = sorted({language for p in products for language in p.titles})
+    currency = next((p.currency for p in products if p.currency), "")
+    dim = Dense.load(folder / "dense").rows.shape[1]
+    return {"languages": languages, "currency": currency, "n_products": len(products), "dim": int(dim)}
+
+

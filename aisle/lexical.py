@@ -1,0 +1,107 @@
+"""BM25 over one field of the products: exact words, which no embedding replaces for model numbers and names.
+
+bm25s computes every (term, row) weight once, when the index is built; a query then only adds up the posting lists of its terms.
+Serving reads those arrays itself, because importing bm25s costs as much as onnxruntime and scoring takes five lines.
+It knows neither products nor filters: texts in, scores by row out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aisle.errors import MissingExtra
+from aisle.text import has_digit, terms
+
+K1, B = 1.2, 0.75  # Lucene's defaults; Kamphuis et al., ECIR 2020, found no variant reliably better
+
+
+class Match(NamedTuple):
+    """How one query meets every row. All (n,) float32."""
+
+    score: NDArray[np.float32]  # BM25
+    coverage: NDArray[np.float32]  # 0..1: share of the query's idf mass that the row has
+    identifiers: NDArray[np.float32]  # 0..1: the same over terms with a digit; 0 where the query has none
+    matched: NDArray[np.float32]  # distinct query terms that the row has
+
+
+class Lexical:
+    """One inverted index, column-compressed: the postings of term t are rows[start[t]:start[t+1]] with their weights."""
+
+    def __init__(
+        self,
+        vocabulary: dict[str, int],
+        start: NDArray[np.int64],
+        rows: NDArray[np.int32],
+        weights: NDArray[np.float32],
+        lengths: NDArray[np.int32],
+    ) -> None:
+        self.vocabulary, self.start, self.rows, self.weights = vocabulary, start, rows, weights
+        self.lengths = lengths  # (n,) terms of each row
+
+    @classmethod
+    def build(cls, texts: Sequence[str]) -> Lexical:
+        """An index whose row r is texts[r]. Raises MissingExtra without bm25s."""
+        try:
+            import bm25s
+        except ImportError as exc:
+            raise MissingExtra("bm25s", "offline") from exc
+        tokens = [terms(text) for text in texts]
+        lengths = np.array([len(t) for t in tokens], np.int32)
+        if not lengths.sum():
+            return cls({}, np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32), lengths)
+        index = bm25s.BM25(k1=K1, b=B, method="lucene")
+        index.index(tokens, show_progress=False)
+        vocabulary = {term: i for term, i in index.vocab_dict.items() if term}
+        start = np.asarray(index.scores["indptr"], np.int64)
+        rows, weights = np.asarray(index.scores["indices"], np.int32), np.asarray(index.scores["data"], np.float32)
+        return cls(vocabulary, start, rows, weights, lengths)
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        for name in ("start", "rows", "weights", "lengths"):
+            np.save(folder / f"{name}.npy", getattr(self, name))
+        (folder / "vocabulary.json").write_text(json.dumps(self.vocabulary, ensure_ascii=False), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Lexical:
+        arrays = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("start", "rows", "weights", "lengths"))
+        return cls(json.loads((folder / "vocabulary.json").read_text(encoding="utf-8")), *arrays)
+
+    def match(self, query: str, extra: str = "") -> Match:
+        """How `query` meets each row; `extra` (the shop's synonyms) adds to the score but not to what must be covered."""
+        n = len(self.lengths)
+        score, coverage, identifiers, matched = np.zeros((4, n), np.float32)
+        asked = dict.fromkeys(terms(query))
+        idfs = {term: self._idf(term) for term in asked}
+        digit_mass = sum(idf for term, idf in idfs.items() if has_digit(term)) or 1.0
+        mass = sum(idfs.values()) or 1.0
+        for term, idf in idfs.items():
+            rows, weights = self._postings(term)
+            score[rows] += weights  # a row stands once in a posting list, so plain indexing adds up
+            coverage[rows] += idf / mass
+            matched[rows] += 1
+            if has_digit(term):
+                identifiers[rows] += idf / digit_mass
+        for term in dict.fromkeys(terms(extra)):
+            if term not in asked:
+                rows, weights = self._postings(term)
+                score[rows] += weights
+        return Match(score, coverage, identifiers, matched)
+
+    def _postings(self, term: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        t = self.vocabulary.get(term)
+        if t is None:
+            return self.rows[:0], self.weights[:0]
+        return self.rows[self.start[t] : self.start[t + 1]], self.weights[self.start[t] : self.start[t + 1]]
+
+    def _idf(self, term: str) -> float:
+        """Lucene's idf; a term that no row has counts as if one had it, so that asking for it costs coverage."""
+        n = len(self.lengths)
+        frequency = max(len(self._postings(term)[0]), 1)
+        return float(np.log1p((n - frequency + 0.5) / (frequency + 0.5)))

@@ -1,0 +1,149 @@
+"""The OpenAPI 3.1 document, made from the table of operations and the structs that decode the requests.
+
+Since the same structs validate and document, the document cannot promise what the service refuses, except for rules
+across fields (`page * k`), which descriptions state. The examples are requests that the tests send.
+"""
+
+from functools import cache
+from typing import Any
+
+from aisle import __version__
+from aisle.decoding import COMMA_SEPARATED
+from aisle.http import OPERATIONS, Operation
+from aisle.schema import REF, Schema, schemas
+from aisle.types import Problem
+
+EXAMPLES: dict[tuple[str, str], Any] = {  # parameters or body by operation
+    ("GET", "/v1/search"): {"q": "red shoes", "k": 2, "filter": ["price:..50", "in_stock:true"], "facets": ["brand"]},
+    ("POST", "/v1/search"): {"query": "red shoes", "k": 2, "filters": {"price": {"lte": 50}}, "facets": ["brand"]},
+    ("GET", "/v1/suggest"): {"q": "sho", "k": 3},
+    ("GET", "/v1/products/{id}"): {"id": "shoe-red-42"},
+    ("POST", "/v1/rerank"): {"query": "red shoes", "documents": ["a blue hat", "red shoes"], "top_n": 1},
+    ("GET", "/v1/health"): {},
+}
+_HIT = {
+    "product_id": "shoe-red-42",
+    "score": 0.93,
+    "title": "Red running shoes",
+    "in_stock": True,
+    "price": 39.9,
+    "currency": "USD",
+    "brand": "Acme",
+}
+_FOUND = {
+    "query_id": "5f0c1e0a9a6b4f0e8d1c2b3a49586776",
+    "bundle_id": "3b1f6a",
+    "total": 1,
+    "understood": {"category": "shoes", "color": "red"},
+    "relaxed": [],
+    "degraded": [],
+    "facets": {"brand": [{"value": "Acme", "count": 1}]},
+    "hits": [_HIT],
+    "timings_ms": {"lexical": 1.1, "dense": 2.3, "rerank": 21.0, "total": 25.6},
+    "redirect": None,
+}
+ANSWERS: dict[tuple[str, str], Any] = {  # what such a request is answered with
+    ("GET", "/v1/search"): _FOUND,
+    ("POST", "/v1/search"): _FOUND,
+    ("GET", "/v1/suggest"): {"suggestions": [{"text": "shoes", "kind": "category"}]},
+    ("GET", "/v1/products/{id}"): {
+        "product": {"product_id": "shoe-red-42", "title": "Red running shoes", "price": 39.9, "currency": "USD"},
+        "variants": ["shoe-red-43"],
+    },
+    ("POST", "/v1/rerank"): {"id": "5f0c1e0a", "results": [{"index": 1, "relevance_score": 0.98}]},
+    ("GET", "/v1/health"): {"status": "ok", "version": __version__, "bundle_id": "3b1f6a", "products": 1200},
+}
+_ERRORS = {
+    400: ("BadRequest", "A value breaks a rule; detail names both, remedy says what to send."),
+    404: ("NotFound", "There is no such product or path."),
+    405: ("MethodNotAllowed", "The path takes other methods; Allow lists them."),
+    413: ("TooLarge", "The body has more bytes than are taken."),
+    415: ("UnsupportedMediaType", "The body is not declared as application/json."),
+    500: ("Failed", "A defect of the service; the request id finds it in the log."),
+    503: ("Unavailable", "The bundle cannot answer at the moment."),
+}
+
+
+@cache
+def document() -> Schema:
+    """The whole document; do not change it, every caller gets the same one."""
+    types: list[Any] = [Problem]
+    for operation in OPERATIONS:
+        types += [operation.response, operation.parameters, operation.body or Problem]
+    roots, named = schemas(types)
+    paths: dict[str, Schema] = {}
+    for row, operation in enumerate(OPERATIONS):
+        response, parameters, body = roots[1 + 3 * row : 4 + 3 * row]
+        described = _operation(operation, response, named[parameters["$ref"].removeprefix(REF)], body)
+        paths.setdefault(operation.path, {})[operation.method.lower()] = described
+    spelled_out = {operation.parameters.__name__ for operation in OPERATIONS}  # listed where they are used
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "aisle",
+            "version": __version__,
+            "description": "AI search for an online shop. Changes under /v1 only add.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {
+            "schemas": {name: schema for name, schema in named.items() if name not in spelled_out},
+            "responses": {name: _problem(text, status) for status, (name, text) in _ERRORS.items()},
+            "headers": {"x-request-id": _header("names this request in the log", "string")},
+        },
+    }
+
+
+def _operation(operation: Operation, response: Schema, parameters: Schema, body: Schema) -> Schema:
+    key = operation.method, operation.path
+    errors = [400, 404, 405, 500, 503]
+    described: Schema = {
+        "operationId": operation.answer.__name__.lstrip("_"),
+        "summary": operation.summary,
+        "tags": [operation.function],
+        "parameters": [_parameter(name, operation, parameters) for name in parameters["properties"]],
+    }
+    if operation.body is not None:
+        errors += [413, 415]
+        content = {"application/json": {"schema": body, "example": EXAMPLES[key]}}
+        described["requestBody"] = {"required": True, "content": content}
+    described["responses"] = {"200": _answer(response, ANSWERS[key])}
+    for status in sorted(errors):
+        described["responses"][str(status)] = {"$ref": f"#/components/responses/{_ERRORS[status][0]}"}
+    return described
+
+
+def _parameter(name: str, operation: Operation, parameters: Schema) -> Schema:
+    schema = dict(parameters["properties"][name])
+    in_path = "{" + name + "}" in operation.path
+    described: Schema = {
+        "name": name,
+        "in": "path" if in_path else "query",
+        "required": in_path or name in parameters["required"],
+        "description": schema.pop("description", ""),
+        "schema": schema,
+    }
+    if schema.get("type") == "array":
+        described |= {"style": "form", "explode": name not in COMMA_SEPARATED}
+    example = EXAMPLES[operation.method, operation.path].get(name)
+    return described if example is None else described | {"example": example}
+
+
+def _answer(schema: Schema, example: Schema) -> Schema:
+    headers: Schema = {"x-request-id": {"$ref": "#/components/headers/x-request-id"}}
+    if "timings_ms" in example:
+        headers["server-timing"] = _header("milliseconds of each stage", "string", required=False)
+    content = {"application/json": {"schema": schema, "example": example}}
+    return {"description": "The answer", "headers": headers, "content": content}
+
+
+def _problem(description: str, status: int) -> Schema:
+    headers: Schema = {"x-request-id": {"$ref": "#/components/headers/x-request-id"}}
+    if status == 405:
+        headers["allow"] = _header("the methods of this path", "string")
+    content = {"application/problem+json": {"schema": {"$ref": REF + "Problem"}}}
+    return {"description": description, "headers": headers, "content": content}
+
+
+def _header(description: str, kind: str, required: bool = True) -> Schema:
+    return {"description": description, "required": required, "schema": {"type": kind}}

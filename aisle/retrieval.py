@@ -1,0 +1,167 @@
+"""The candidates for a query and their order: what words and meaning find, ranked, then read by the cross-encoder.
+
+The search flow and the workshop share this: the ranker is fitted on the very features that serving computes. Everything is told by
+row; filters have already said which rows may match. It knows no request, no page and no clock of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aisle.catalogue import product_text
+from aisle.dense import Dense, top_rows
+from aisle.encoder import Encoder
+from aisle.filters import Columns
+from aisle.lexical import Lexical
+from aisle.merchandising import Rules
+from aisle.products import Products
+from aisle.ranker import FIRST, Evidence, Ranker, final_features, first_features
+from aisle.reranker import Reranker
+from aisle.text import fold
+from aisle.timings import Clock, Timings
+from aisle.types import FACETS, Understood
+from aisle.understanding import Understanding
+
+Rows = NDArray[np.int64]
+
+CANDIDATES = 200  # of each retriever; the ranker sees their union
+RERANKED = 50  # read by the cross-encoder: a page of ten and four more
+SLICE = 10  # pairs between two looks at the clock
+HALF_COVERED = 0.5  # a row with half of the query's idf mass matches by words alone
+
+@dataclass(frozen=True)
+class Parts:
+    """What a bundle holds, opened. `floor`: the least cosine that counts as a match; `currency`: the catalogue's."""
+
+    products: Products
+    columns: Columns
+    title: Lexical
+    body: Lexical
+    dense: Dense
+    encoder: Encoder
+    reranker: Reranker
+    ranker: Ranker | None  # None only while the workshop has not fitted it
+    understanding: Understanding
+    rules: Rules
+    floor: float
+    currency: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A query as the stages see it: `text` for retrieval, `extra` terms from the shop's synonyms."""
+
+    text: str
+    extra: str
+    understood: Understood
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Rows best first with scores in 0..1; `features` is (n, len(FIRST)), `cross` the logits of the first rows read."""
+
+    rows: Rows
+    scores: NDArray[np.float32]
+    features: NDArray[np.float32]
+    cross: NDArray[np.float32]
+
+
+class Retrieval:
+    """The stages of one search over `parts`; `clock` is only ever subtracted from itself."""
+
+    def __init__(self, parts: Parts, clock: Clock) -> None:
+        self.parts, self._clock = parts, clock
+
+    def read(self, query: str) -> Reading:
+        """What the query asks, with the words to look up."""
+        text, understood = self.parts.understanding.understand(query, self.parts.currency)
+        return Reading(text, self.parts.rules.expand(text), understood)
+
+    def retrieve(self, reading: Reading, timings: Timings | None = None) -> Evidence | None:
+        """What words and meaning say about every row; None where the query has no words."""
+        if not fold(reading.text):
+            return None
+        title, body = (index.match(reading.text, reading.extra) for index in (self.parts.title, self.parts.body))
+        if timings:
+            timings.lap("lexical")
+        cosine = self.parts.dense.scores(self.parts.encoder.encode([reading.text])[0])
+        if timings:
+            timings.lap("dense")
+        return Evidence(title, body, cosine)
+
+    def candidates(self, evidence: Evidence, matches: Rows) -> Rows:
+        """The best of `matches` by words and by meaning, in row order."""
+        words = evidence.title.score[matches] + evidence.body.score[matches]
+        found = [matches[top_rows(scores, CANDIDATES)] for scores in (words, evidence.cosine[matches])]
+        return np.union1d(*found)
+
+    def features(self, reading: Reading, evidence: Evidence, rows: Rows) -> NDArray[np.float32]:
+        """(len(rows), len(FIRST)) float32."""
+        agreement = np.column_stack([self._agreement(reading.understood, facet, rows) for facet in ("category", "brand", "color")])
+        asked = len(reading.text.split())
+        return first_features(evidence, rows, self.parts.title.lengths, agreement, asked)
+
+    def rank(self, reading: Reading, evidence: Evidence, matches: Rows) -> Ranked:
+        """All of `matches`: the candidates in the ranker's order, then the others by cosine, scored below them."""
+        rows = self.candidates(evidence, matches)
+        features = self.features(reading, evidence, rows)
+        scores = self.parts.ranker.first(features) if self.parts.ranker else features[:, FIRST.index("cosine")]
+        order = np.lexsort((rows, -evidence.cosine[rows], -scores))
+        rest = np.setdiff1d(matches, rows, assume_unique=True)
+        rest = rest[np.lexsort((rest, -evidence.cosine[rest]))]
+        below = scores.min(initial=1.0) * np.clip(evidence.cosine[rest], 0, 1)
+        return Ranked(
+            np.concatenate([rows[order], rest]),
+            np.concatenate([scores[order], below]),
+            features[order],
+            np.zeros(0, np.float32),
+        )
+
+    def rerank(self, text: str, ranked: Ranked, deadline: float) -> Ranked | None:
+        """`ranked` with its first rows in the final order, or None where the deadline does not allow it."""
+        count = min(RERANKED, len(ranked.features))
+        cross = self._read_pairs(text, ranked.rows[:count], deadline)
+        if cross is None:
+            return None
+        if not count or not self.parts.ranker:
+            return ranked
+        scores = self.parts.ranker.final(final_features(ranked.features[:count], cross))
+        order = np.lexsort((np.arange(count), -scores))
+        # Rows that were not read keep their order below those that were.
+        rest = ranked.scores[count:] * min(1.0, float(scores.min()) / max(float(ranked.scores[count:].max(initial=0)), 1e-6))
+        return Ranked(
+            np.concatenate([ranked.rows[:count][order], ranked.rows[count:]]),
+            np.concatenate([scores[order], rest]),
+            np.concatenate([ranked.features[:count][order], ranked.features[count:]]),
+            cross[order],
+        )
+
+    def _read_pairs(self, text: str, rows: Rows, deadline: float) -> NDArray[np.float32] | None:
+        """(len(rows),) float32 logits, or None as soon as the next slice would end after the deadline."""
+        scores: list[NDArray[np.float32]] = []
+        started = self._clock()
+        for at in range(0, len(rows), SLICE):
+            now = self._clock()
+            if now + (now - started) / max(len(scores), 1) >= deadline:
+                return None
+            texts = [product_text(self.parts.products[row]) for row in rows[at : at + SLICE]]
+            scores.append(self.parts.reranker.score(text, texts))
+        return np.concatenate(scores) if scores else np.zeros(0, np.float32)
+
+    def wanted(self, evidence: Evidence | None) -> NDArray[np.bool_]:
+        """(n,): the rows that match by words or by meaning; all of them where the query has no words."""
+        if evidence is None:
+            return np.ones(len(self.parts.products), bool)
+        covered = np.maximum(evidence.title.coverage, evidence.body.coverage) >= HALF_COVERED
+        return np.logical_or(covered, evidence.cosine >= self.parts.floor)
+
+    def _agreement(self, understood: Understood, facet: str, rows: Rows) -> NDArray[np.float32]:
+        """(len(rows),): 1 where the product has the value that the query named, -1 where another, 0 where none was named."""
+        value = getattr(understood, facet)
+        if value is None:
+            return np.zeros(len(rows), np.float32)
+        wanted = list(self.parts.columns.values[facet]).index(fold(value))
+        return np.where(self.parts.columns.codes[FACETS.index(facet)][rows] == wanted, 1, -1).astype(np.float32)

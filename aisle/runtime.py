@@ -1,0 +1,88 @@
+"""The wiring: a bundle and a few settings in, services that answer out. The only place that knows which class plays which part."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from aisle import __version__
+from aisle.bundle import Bundle
+from aisle.dense import Dense
+from aisle.encoder import Encoder
+from aisle.filters import Columns
+from aisle.golden import Golden, Replay, replay
+from aisle.lexical import Lexical
+from aisle.merchandising import Rules
+from aisle.products import Products
+from aisle.ranker import Ranker
+from aisle.reranker import CrossEncoder, sigmoid
+from aisle.retrieval import Parts
+from aisle.search import Search
+from aisle.settings import Settings
+from aisle.suggest import Suggester
+from aisle.types import Health, ProductResponse, SearchRequest, SearchResponse, SuggestResponse
+from aisle.understanding import Understanding
+
+
+def open_search(folder: Path, bundle_id: str, threads: int) -> Search:
+    """Search over the files of a bundle or of a draft whose ranker is not fitted yet."""
+    encoder = Encoder(folder / "encoder", threads)
+    parts = Parts(
+        products=Products.load(folder),
+        columns=Columns.load(folder / "columns"),
+        title=Lexical.load(folder / "lexical" / "title"),
+        body=Lexical.load(folder / "lexical" / "body"),
+        dense=Dense.load(folder / "dense"),
+        encoder=encoder,
+        reranker=CrossEncoder(folder / "reranker", threads),
+        ranker=Ranker(folder / "ranker") if (folder / "ranker").exists() else None,
+        understanding=Understanding.load(folder / "understanding", encoder.knows),
+        rules=Rules.load(folder / "merchandising.json"),
+        **json.loads((folder / "search.json").read_bytes()),
+    )
+    return Search(parts, bundle_id, time.perf_counter)
+
+
+class Services:
+    """What the doors call (`aisle.http.Services`), over one bundle."""
+
+    def __init__(self, bundle: Bundle, threads: int) -> None:
+        self.bundle, self.bundle_id = bundle, bundle.manifest.bundle_id
+        self._search = open_search(bundle.path, self.bundle_id, threads)
+        self._suggester = Suggester.load(bundle.path / "suggest")
+
+    def search(self, request: SearchRequest, query_id: str) -> SearchResponse:
+        return self._search.search(request, query_id)
+
+    def ranking(self, query: str, k: int) -> list[tuple[str, float]]:
+        """The k best (product_id, score), every variant for itself, as `aisle run` and `aisle verify` need them."""
+        return self._search.ranking(query, k)
+
+    def suggest(self, query: str, k: int, lang: str | None) -> SuggestResponse:
+        return SuggestResponse(self._suggester.suggest(query, k, lang))
+
+    def product(self, product_id: str, lang: str | None) -> ProductResponse:
+        return self._search.product(product_id, lang)
+
+    def rerank(self, query: str, texts: list[str]) -> list[float]:
+        """One score in 0..1 per text, each from its pair alone."""
+        return self.score([(query, text) for text in texts])
+
+    def score(self, pairs: list[tuple[str, str]]) -> list[float]:
+        """One score in 0..1 per (query, text)."""
+        reranker = self._search.parts.reranker
+        # One pair at a time: dynamic quantisation scales activations by the whole batch, and neighbours must not matter.
+        return [float(sigmoid(reranker.score(query, [text]))[0]) for query, text in pairs]
+
+    def health(self) -> Health:
+        return Health("ok", __version__, self.bundle_id, len(self._search.parts.products))
+
+    def replay(self) -> Replay:
+        """The bundle's golden queries, searched again on this processor."""
+        return replay(Golden.load(self.bundle.file("golden.json")), lambda query: self.ranking(query, 10))
+
+
+def open_services(settings: Settings) -> Services:
+    """The services of the settings' bundle. Raises BundleError where it cannot be opened."""
+    return Services(Bundle.open(settings.bundle), settings.threads)

@@ -1,0 +1,188 @@
+"""From a shopper's query to an ordered page: understand, retrieve, filter, rank, rerank, collapse.
+
+Words (BM25) and meaning (vectors) are asked about every product; what either finds, inside the filters, is a match. The learned ranker
+orders a few hundred candidates, the cross-encoder reads the best fifty if the time budget allows, the shop's own rules have the last
+word, and the variants of one article become one hit. This flow knows no clock, file or network: they are handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from msgspec import UNSET
+
+from aisle.filters import relax
+from aisle.ranker import FINAL, FIRST, Evidence
+from aisle.retrieval import Parts, Ranked, Reading, Retrieval, Rows
+from aisle.text import fold
+from aisle.timings import Clock, Timings
+from aisle.types import Filters, Hit, Product, ProductResponse, Range, SearchRequest, SearchResponse
+
+LEAST_SHARE = 0.5  # of the best score, for a row to take part in a sort by price: cheap accessories would win it otherwise
+
+
+class Page(NamedTuple):
+    """One page: positions in the ranking, one an article; how many articles match; their variants by article."""
+
+    positions: list[int]
+    total: int
+    variants: dict[int, int]
+
+
+class Search:
+    """Answers requests from `parts`; `clock` is only ever subtracted from itself."""
+
+    def __init__(self, parts: Parts, bundle_id: str, clock: Clock) -> None:
+        self.parts, self.bundle_id, self._clock = parts, bundle_id, clock
+        self._retrieval = Retrieval(parts, clock)
+
+    def search(self, request: SearchRequest, query_id: str) -> SearchResponse:
+        """The page that `request` asks for, under `query_id`. A valid request has an answer, if an empty one."""
+        timings = Timings(self._clock)
+        reading = self._retrieval.read(request.query)
+        timings.lap("understand")
+        evidence = self._retrieval.retrieve(reading, timings)
+        matches, relaxed = self._matches(request, reading, evidence)
+        ranked, degraded = self._ranked(request, reading, evidence, matches, timings)
+        if request.sort != "relevance":
+            ranked = self._sorted(request, ranked)
+            matches = np.sort(ranked.rows)
+        page = self._page(request, ranked, matches)
+        return SearchResponse(
+            query_id=query_id,
+            bundle_id=self.bundle_id,
+            total=page.total,
+            understood=reading.understood,
+            relaxed=relaxed,
+            degraded=degraded,
+            facets=self.parts.columns.facet_counts(matches, request.facets),
+            hits=[self._hit(request, ranked, at, page.variants) for at in page.positions],
+            timings_ms=timings.finished(),
+            redirect=self.parts.rules.redirect(request.query),
+        )
+
+    def ranking(self, query: str, k: int) -> list[tuple[str, float]]:
+        """The k best (product_id, score) for evaluation: every variant for itself, reranked however long it takes."""
+        request = SearchRequest(query, budget_ms=10_000)
+        reading = self._retrieval.read(query)
+        evidence = self._retrieval.retrieve(reading)
+        matches, _ = self._matches(request, reading, evidence)
+        if evidence is None or not len(matches):
+            return []
+        ranked = self._retrieval.rank(reading, evidence, matches)
+        ranked = self._retrieval.rerank(reading.text, ranked, deadline=np.inf) or ranked
+        rows = ranked.rows[:k].tolist()
+        return [(self.parts.products[row].product_id, float(score)) for row, score in zip(rows, ranked.scores, strict=False)]
+
+    def product(self, product_id: str, lang: str | None) -> ProductResponse:
+        """One product, titled in `lang` where the catalogue has that, and the ids of its variants. Raises NotFound."""
+        row = self.parts.products.row(product_id)
+        product, group = self.parts.products[row], self.parts.columns.group
+        variants = np.flatnonzero(group == group[row]).tolist()
+        title = product.titles.get(lang or "", product.title)
+        description = product.descriptions.get(lang or "", product.description)
+        shown = msgspec.structs.replace(product, title=title, description=description)
+        return ProductResponse(shown, [self.parts.products[r].product_id for r in variants if r != row])
+
+    def _matches(self, request: SearchRequest, reading: Reading, evidence: Evidence | None) -> tuple[Rows, list[str]]:
+        """The rows that match inside the filters, and the names of the filters given up to find any."""
+        wanted = self._retrieval.wanted(evidence)
+        wanted[[self.parts.products.row(p) for p in self.parts.rules.pins(request.query)]] = True
+        given_up: list[str] = []
+        for name, filters in attempts(request.filters, reading.understood.price):
+            given_up += [name] if name else []
+            rows = np.flatnonzero(wanted & self.parts.columns.mask(filters))
+            if len(rows):
+                return rows, given_up
+        return np.zeros(0, np.int64), []
+
+    def _ranked(
+        self, request: SearchRequest, reading: Reading, evidence: Evidence | None, matches: Rows, timings: Timings
+    ) -> tuple[Ranked, list[str]]:
+        """The matches in their final order, and the stages that the time budget did not allow."""
+        if evidence is None:
+            return self._browsed(matches), []
+        ranked = self._retrieval.rank(reading, evidence, matches)
+        timings.lap("rank")
+        if request.rerank == "none" or request.sort != "relevance":
+            return ranked, []
+        reranked = self._retrieval.rerank(reading.text, ranked, timings.start + request.budget_ms / 1000)
+        timings.lap("rerank")
+        return (ranked, ["rerank"]) if reranked is None else (reranked, [])
+
+    def _browsed(self, matches: Rows) -> Ranked:
+        """Without words, the well rated first."""
+        rating = np.nan_to_num(self.parts.columns.rating[matches] / 5)
+        order = np.lexsort((matches, -rating))
+        return Ranked(matches[order], rating[order], np.zeros((0, len(FIRST)), np.float32), np.zeros(0, np.float32))
+
+    def _sorted(self, request: SearchRequest, ranked: Ranked) -> Ranked:
+        """The relevant candidates (without words: everything) by price, date or rating."""
+        pool = np.arange(len(ranked.features) or len(ranked.rows))
+        if len(ranked.features):
+            pool = pool[ranked.scores[pool] >= ranked.scores.max(initial=0) * LEAST_SHARE]
+        order = pool[self.parts.columns.order(ranked.rows[pool], request.sort, ranked.scores[pool])]
+        features = ranked.features[order] if len(ranked.features) else ranked.features
+        return Ranked(ranked.rows[order], ranked.scores[order], features, np.zeros(0, np.float32))
+
+    def _page(self, request: SearchRequest, ranked: Ranked, matches: Rows) -> Page:
+        """Variants collapsed onto the best of them; pinned articles first, buried ones last."""
+        group = self.parts.columns.group
+        pins = {self.parts.products.row(p): place for place, p in enumerate(self.parts.rules.pins(request.query))}
+        buried = {self.parts.products.row(p) for p in self.parts.rules.buries(request.query)}
+        order = np.arange(len(ranked.rows))
+        if pins or buried:
+            place = [pins.get(row, len(pins) + (row in buried)) for row in ranked.rows.tolist()]
+            order = np.lexsort((order, place))
+        _, first = np.unique(group[ranked.rows[order]], return_index=True)
+        positions = order[np.sort(first)]
+        found, counts = np.unique(group[matches], return_counts=True)
+        shown = positions[(request.page - 1) * request.k : request.page * request.k].tolist()
+        return Page(shown, len(found), dict(zip(found.tolist(), counts.tolist(), strict=True)))
+
+    def _hit(self, request: SearchRequest, ranked: Ranked, at: int, variants: dict[int, int]) -> Hit:
+        row = int(ranked.rows[at])
+        shown = hit(self.parts.products[row], float(ranked.scores[at]), request.lang)
+        explain = explained(ranked, at) if request.explain else None
+        return msgspec.structs.replace(shown, variants=variants[int(self.parts.columns.group[row])], explain=explain)
+
+
+def attempts(asked: Filters, price: Range | None) -> Iterator[tuple[str, Filters]]:
+    """The filters to try in turn, each with the name of what was given up for it: first the price read from the query, then `relax`'s."""
+    if price is not None and asked.price is UNSET:
+        yield "", msgspec.structs.replace(asked, price=price)
+        yield "understood.price", asked
+    else:
+        yield "", asked
+    yield from relax(asked)
+
+
+def explained(ranked: Ranked, at: int) -> dict[str, float]:
+    """What each stage said of the row at this position, by feature name; empty for a row beyond the candidates."""
+    if at >= len(ranked.features):
+        return {}
+    stages = dict(zip(FIRST, ranked.features[at].tolist(), strict=True))
+    if at < len(ranked.cross):
+        stages[FINAL[len(FIRST)]] = float(ranked.cross[at])
+    return {name: round(value, 4) for name, value in stages.items()}
+
+
+def hit(product: Product, score: float, lang: str | None) -> Hit:
+    """A product as an answer shows it, titled in `lang` where the catalogue has that."""
+    return Hit(
+        product_id=product.product_id,
+        score=round(score, 6),
+        title=product.titles.get(lang or "", product.title),
+        in_stock=product.in_stock,
+        price=product.price,
+        currency=product.currency,
+        brand=product.brand,
+        category=product.category,
+        color=product.color,
+        rating=product.rating,
+        image_url=product.image_url,
+        group_id=product.group_id,
+    )

@@ -1,0 +1,47 @@
+"""What differs between a laptop, a container and a Lambda function: one frozen value, read once at the door.
+
+This is the only module that reads the environment; everything below is handed a `Settings` or a plain number. Choices
+about models live in the bundle, not here.
+"""
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from aisle.errors import BadInput
+
+MB_PER_VCPU = 1769  # Lambda gives one vCPU for each 1,769 MB of memory ...
+MAX_VCPUS = 6  # ... and six at most
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Each field is read from AISLE_<FIELD>; the numbers are positive."""
+
+    bundle: Path = Path("/opt/aisle/bundle")  # folder; the bundle that answers
+    threads: int = 1  # threads of one model call; AISLE_THREADS=0 or unset: as many as the machine gives
+    max_body_bytes: int = 1_000_000  # bytes; a longer request body gets 413
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
+        """The settings of this environment. Raises BadInput where a variable is not a whole number in range."""
+        return cls(
+            bundle=Path(environ.get("AISLE_BUNDLE") or cls.bundle),
+            threads=_whole(environ, "AISLE_THREADS", 0, at_least=0) or _vcpus(environ),
+            max_body_bytes=_whole(environ, "AISLE_MAX_BODY_BYTES", cls.max_body_bytes, at_least=1),
+        )
+
+
+def _vcpus(environ: Mapping[str, str]) -> int:
+    """vCPUs of this Lambda function, or cores of this machine where it is none."""
+    memory_mb = _whole(environ, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 0, at_least=0)
+    return min(math.ceil(memory_mb / MB_PER_VCPU), MAX_VCPUS) if memory_mb else os.cpu_count() or 1
+
+
+def _whole(environ: Mapping[str, str], name: str, default: int, at_least: int) -> int:
+    text = environ.get(name) or str(default)
+    if not (text.isdecimal() and len(text) < 16 and int(text) >= at_least):
+        raise BadInput(f"{name} is {text!r}, which is no whole number from {at_least}", f"correct {name} or unset it")
+    return int(text)

@@ -1,0 +1,1 @@
+"""Search, suggestions, products and reranking over HTTP."""

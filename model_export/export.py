@@ -1,0 +1,82 @@
+"""From a trained network to the int8 ONNX that serves: export through optimum, fuse, quantise, compare with the original.
+
+The int8 scheme cannot saturate: weights keep 7 bits per channel (`reduce_range`), because AVX2 processors without VNNI add pairs of
+u8 x s8 products in 16 bits. Lambda promises AVX2 only.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+import numpy as np
+import onnx
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.transformers.fusion_options import FusionOptions
+from onnxruntime.transformers.optimizer import optimize_model
+from optimum.exporters.onnx import export as export_onnx
+from optimum.exporters.tasks import TasksManager
+from tokenizers import Tokenizer
+from transformers import PreTrainedModel
+
+from aisle.encoder import Encoder
+from aisle.reranker import CrossEncoder as ServedCrossEncoder
+from model_export.networks import BiEncoder, CrossEncoder
+
+Task = Literal["feature-extraction", "text-classification"]
+
+
+def seal_encoder(network: BiEncoder, folder: Path, texts: Sequence[str]) -> dict[str, float]:
+    """Write encoder/ and return its parity figures on `texts`: cosine of int8 with torch vectors, smallest and mean."""
+    export(network.encoder, network.tokenizer, "feature-extraction", folder)
+    cosines = (Encoder(folder, threads=2).encode(texts) * network.encode(texts)).sum(1)
+    return {"cosine_min": float(cosines.min()), "cosine_mean": float(cosines.mean()), "bytes": _bytes(folder)}
+
+
+def seal_reranker(network: CrossEncoder, folder: Path, pairs: Sequence[tuple[str, str]]) -> dict[str, float]:
+    """Write reranker/ and return its parity figures on `pairs`: largest logit difference, correlation with torch."""
+    export(network.classifier, network.tokenizer, "text-classification", folder)
+    served = ServedCrossEncoder(folder, threads=2)
+    logits = np.array([served.score(q, [t])[0] for q, t in pairs])
+    torch_logits = network.score_pairs(pairs)
+    return {
+        "logit_difference_max": float(np.abs(logits - torch_logits).max()),
+        "correlation": float(np.corrcoef(logits, torch_logits)[0, 1]),
+        "bytes": _bytes(folder),
+    }
+
+
+def export(model: PreTrainedModel, tokenizer: Tokenizer, task: Task, folder: Path) -> None:
+    """model.onnx (int8) and tokenizer.json in a new `folder`."""
+    folder.mkdir(parents=True)
+    tokenizer.no_truncation()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    logging.getLogger("onnxruntime.transformers").setLevel(logging.ERROR)
+    with TemporaryDirectory() as scratch:
+        plain, fused = Path(scratch, "plain.onnx"), Path(scratch, "fused.onnx")
+        config = TasksManager.get_exporter_config_constructor("onnx", model, task=task, library_name="transformers")(model.config)
+        export_onnx(model.cpu().eval(), config, plain, opset=17, disable_dynamic_axes_fix=True)
+        optimised = optimize_model(
+            str(plain),
+            "bert",
+            num_heads=model.config.num_attention_heads,
+            hidden_size=model.config.hidden_size,
+            optimization_options=FusionOptions("bert"),
+        )
+        optimised.save_model_to_file(str(fused))
+        quantize_dynamic(
+            fused,
+            folder / "model.onnx",
+            per_channel=True,
+            reduce_range=True,
+            weight_type=QuantType.QInt8,
+            extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
+        )
+    onnx.checker.check_model(str(folder / "model.onnx"), full_check=False)
+
+
+def _bytes(folder: Path) -> float:
+    return float(sum(f.stat().st_size for f in folder.iterdir()))

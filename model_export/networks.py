@@ -1,0 +1,127 @@
+"""The two networks of the workshop, as torch sees them, and how texts become their inputs.
+
+A bi-encoder is a BERT-like encoder with mean pooling; a cross-encoder is the same encoder with a one-logit head on [CLS]. Teachers
+and students differ only in depth, so a student starts from its teacher's layers.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from tqdm import tqdm
+from transformers import AutoModel, BertForSequenceClassification, BertModel
+
+from aisle.encoder import MAX_TOKENS as TEXT_TOKENS
+from aisle.onnx import batches, padded
+from aisle.reranker import MAX_TOKENS as PAIR_TOKENS
+from aisle.text import fold
+from model_export.vocabulary import Vocabulary
+
+
+def device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def precision() -> AbstractContextManager[object]:
+    """bfloat16 matrix products where the processor has them (1.4 to 2 times as fast), else float32."""
+    fast = device().type == "cuda" or bool(torch.cpu._is_avx512_bf16_supported())
+    return torch.autocast(device().type, dtype=torch.bfloat16, enabled=fast)
+
+
+def base_encoder(path: Path, vocabulary: Vocabulary, seed: int) -> BertModel:
+    """The pretrained encoder with the shop's vocabulary in place of its own."""
+    torch.manual_seed(seed)
+    encoder = AutoModel.from_pretrained(path, attn_implementation="sdpa")
+    vectors = vocabulary.embeddings(encoder.get_input_embeddings().weight.detach().numpy(), seed)
+    encoder.set_input_embeddings(nn.Embedding.from_pretrained(torch.from_numpy(vectors), freeze=False, padding_idx=0))
+    encoder.config.vocab_size = len(vectors)
+    return encoder
+
+
+def shallow(encoder: BertModel, layers: int) -> BertModel:
+    """A copy of `encoder` with `layers` of its layers: the first, the last, and evenly between."""
+    student = copy.deepcopy(encoder)
+    kept = np.linspace(0, len(encoder.encoder.layer) - 1, layers).round().astype(int)
+    student.encoder.layer = nn.ModuleList(student.encoder.layer[i] for i in kept)
+    student.config.num_hidden_layers = layers
+    return student
+
+
+class BiEncoder(nn.Module):
+    """Texts to unit vectors."""
+
+    def __init__(self, encoder: BertModel, tokenizer: Tokenizer) -> None:
+        super().__init__()
+        self.encoder, self.tokenizer = encoder, tokenizer
+        self.to(device())
+
+    def forward(self, texts: Sequence[str]) -> Tensor:
+        """(len(texts), dim) float32 unit rows, with gradients."""
+        return by_length(self.tokenizer, [fold(t) for t in texts], TEXT_TOKENS, self._vectors)
+
+    def _vectors(self, inputs: dict[str, Tensor]) -> Tensor:
+        tokens = self.encoder(**inputs).last_hidden_state  # (batch, tokens, dim)
+        mask = inputs["attention_mask"].unsqueeze(-1)
+        return nn.functional.normalize((tokens.float() * mask).sum(1), dim=-1)
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(len(texts), dim) float32 unit rows, without gradients."""
+        return inferred(self, texts)
+
+
+class CrossEncoder(nn.Module):
+    """(query, text) pairs to one logit each."""
+
+    def __init__(self, encoder: BertModel, tokenizer: Tokenizer) -> None:
+        super().__init__()
+        config = copy.deepcopy(encoder.config)
+        config.num_labels = 1
+        self.classifier, self.tokenizer = BertForSequenceClassification(config), tokenizer
+        self.classifier.bert.load_state_dict(copy.deepcopy(encoder.state_dict()), strict=False)
+        self.to(device())
+
+    def forward(self, pairs: Sequence[tuple[str, str]]) -> Tensor:
+        """(len(pairs),) float32 logits, with gradients."""
+        return by_length(self.tokenizer, [(fold(q), fold(t)) for q, t in pairs], PAIR_TOKENS, self._logits)
+
+    def _logits(self, inputs: dict[str, Tensor]) -> Tensor:
+        logits: Tensor = self.classifier(**inputs).logits
+        return logits[:, 0].float()
+
+    def score_pairs(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        """(len(pairs),) float32 logits, without gradients."""
+        return inferred(self, pairs)
+
+
+def by_length(
+    tokenizer: Tokenizer,
+    inputs: Sequence[str] | Sequence[tuple[str, str]],
+    max_tokens: int,
+    compute: Callable[[dict[str, Tensor]], Tensor],
+) -> Tensor:
+    """`compute` over inputs of like length together, results in the order of `inputs`: padding costs as much as text."""
+    tokenizer.enable_truncation(max_tokens)
+    encodings = tokenizer.encode_batch(list(inputs))
+    order, parts = [], []
+    for positions in batches([len(e) for e in encodings]):
+        ids, types, mask = (torch.from_numpy(a).to(device()) for a in padded([encodings[i] for i in positions]))
+        with precision():
+            parts.append(compute({"input_ids": ids, "token_type_ids": types, "attention_mask": mask}))
+        order += positions
+    return torch.cat(parts)[torch.tensor(order, device=device()).argsort()]
+
+
+@torch.no_grad()
+def inferred(network: nn.Module, inputs: Sequence[str] | Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+    """The network's output for all inputs, computed a few thousand at a time in evaluation mode."""
+    network.eval()
+    steps = range(0, len(inputs), 4096)
+    return np.concatenate([network(inputs[i : i + 4096]).cpu().numpy() for i in tqdm(steps, desc="encoding", mininterval=2, leave=False)])

@@ -1,0 +1,29 @@
+"""Settings are read once from the environment, with the threads that the machine really has."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from aisle.errors import BadInput
+from aisle.settings import Settings
+
+
+def test_an_empty_environment_gives_the_defaults_and_every_core() -> None:
+    assert Settings.from_env({}) == Settings(Path("/opt/aisle/bundle"), os.cpu_count() or 1, 1_000_000)
+
+
+def test_what_the_environment_says_wins() -> None:
+    environ = {"AISLE_BUNDLE": "/tmp/b", "AISLE_THREADS": "3", "AISLE_MAX_BODY_BYTES": "500"}
+    assert Settings.from_env(environ) == Settings(Path("/tmp/b"), 3, 500)
+
+
+@pytest.mark.parametrize(("memory_mb", "threads"), [("128", 1), ("1769", 1), ("1770", 2), ("3008", 2), ("10240", 6)])
+def test_a_lambda_function_has_a_thread_for_each_of_its_vcpus(memory_mb: str, threads: int) -> None:
+    assert Settings.from_env({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": memory_mb}).threads == threads
+
+
+@pytest.mark.parametrize("wrong", ["two", "-1", "1.5", "9" * 5000, "²"])
+def test_a_variable_that_is_no_whole_number_is_named(wrong: str) -> None:
+    with pytest.raises(BadInput, match="AISLE_THREADS is"):
+        Settings.from_env({"AISLE_THREADS": wrong})
