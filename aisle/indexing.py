@@ -61,10 +61,19 @@ def write_index(
     Understanding.build(products, encoder.knows).save(folder / "understanding")
     Suggester.build(products, queries).save(folder / "suggest")
     rules.save(folder / "merchandising.json")
-    currency = next((p.currency for p in products if p.currency), "")
-    (folder / "search.json").write_text(json.dumps({"floor": floor, "currency": currency}))
+    write_tuned(folder, floor, currency_of(products))
     report(f"index {len(products)} products: vectors")
     Dense.build(encoder.encode([product_text(p) for p in products])).save(folder / "dense")
+
+
+def write_tuned(folder: Path, floor: float, currency: str) -> None:
+    """search.json: the numbers that search needs beside its indexes."""
+    (folder / "search.json").write_text(json.dumps({"floor": floor, "currency": currency}))
+
+
+def currency_of(products: Sequence[Product]) -> str:
+    """The catalogue's one currency, or "" where it names none."""
+    return next((p.currency for p in products if p.currency), "")
 
 
 def write_golden(folder: Path, queries: Sequence[str], threads: int) -> None:
@@ -76,12 +85,11 @@ def write_golden(folder: Path, queries: Sequence[str], threads: int) -> None:
 def reindex(bundle: Bundle, catalogue: Path, out: Path, merchandising: Path | None, threads: int, report: Report) -> Bundle:
     """The models of `bundle` over the products of `catalogue`, sealed at `out`; measured figures are dropped.
 
-    Keeps encoder, reranker, ranker and the shop's rules (unless `merchandising` brings new ones; rules for products that left the
-    catalogue are refused). The golden queries are titles of the new catalogue. Raises BadInput and BundleError.
+    Keeps encoder, reranker, ranker and the shop's rules, less the products that left, unless `merchandising` brings new ones. The golden queries are titles of the new catalogue. Raises BadInput and BundleError.
     """
     products = read_catalogue(catalogue, report)
     ids = {p.product_id for p in products}
-    rules = Rules.read(merchandising, ids) if merchandising else Rules.load(bundle.file("merchandising.json")).without_others(ids)
+    rules = Rules.read(merchandising, ids) if merchandising else Rules.load(bundle.file("merchandising.json")).among(ids)
     tuned: dict[str, Any] = json.loads(bundle.file("search.json").read_bytes())
     with sealing(out) as draft:
         for name in MODELS:
@@ -106,8 +114,7 @@ def golden_queries(products: Sequence[Product], asked: Sequence[str]) -> list[st
 def catalogue_facts(products: Sequence[Product], folder: Path) -> dict[str, Any]:
     """The manifest's fields that follow from the catalogue."""
     languages = sorted({language for p in products for language in p.titles})
-    currency = next((p.currency for p in products if p.currency), "")
     dim = Dense.load(folder / "dense").rows.shape[1]
-    return {"languages": languages, "currency": currency, "n_products": len(products), "dim": int(dim)}
+    return {"languages": languages, "currency": currency_of(products), "n_products": len(products), "dim": int(dim)}
 
 

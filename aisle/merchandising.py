@@ -55,6 +55,11 @@ class Rules(msgspec.Struct, frozen=True):
     def load(cls, path: Path) -> "Rules":
         return msgspec.json.decode(path.read_bytes(), type=cls)
 
+    def among(self, ids: Collection[str]) -> "Rules":
+        """The same rules without the products that are not among `ids`."""
+        pin, bury = ({q: [i for i in named if i in ids] for q, named in rule.items()} for rule in (self.pin, self.bury))
+        return msgspec.structs.replace(self, pin=pin, bury=bury)
+
     def expand(self, query: str) -> str:
         """The query with the other words of every synonym group that it says one of, for lexical retrieval."""
         query_units = units(query)[:_MOST_UNITS]

@@ -22,6 +22,7 @@ class Settings:
 
     bundle: Path = Path("/opt/aisle/bundle")  # folder; the bundle that answers
     threads: int = 1  # threads of one model call; AISLE_THREADS=0 or unset: as many as the machine gives
+    data: Path | None = None  # folder; where `aisle build` finds the real data sets
     max_body_bytes: int = 1_000_000  # bytes; a longer request body gets 413
 
     @classmethod
@@ -29,6 +30,7 @@ class Settings:
         """The settings of this environment. Raises BadInput where a variable is not a whole number in range."""
         return cls(
             bundle=Path(environ.get("AISLE_BUNDLE") or cls.bundle),
+            data=Path(environ["AISLE_DATA"]) if environ.get("AISLE_DATA") else None,
             threads=_whole(environ, "AISLE_THREADS", 0, at_least=0) or _vcpus(environ),
             max_body_bytes=_whole(environ, "AISLE_MAX_BODY_BYTES", cls.max_body_bytes, at_least=1),
         )

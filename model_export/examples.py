@@ -6,11 +6,17 @@ so that a Chinese query must find a product whose Chinese title is missing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from zlib import crc32
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
+
+from aisle.catalogue import product_text
+from aisle.types import Product
+from model_export.datasets import Corpus
 
 
 @dataclass
@@ -52,3 +58,51 @@ def epochs(size: int, batch: int, steps: int, random: np.random.Generator) -> Se
     rounds = -(-steps * batch // size)
     order = np.concatenate([random.permutation(size) for _ in range(rounds)])
     return [order[i * batch : (i + 1) * batch] for i in range(steps)]
+
+
+def assemble(corpora: Sequence[Corpus], hidden: Collection[str]) -> Examples:
+    """All train examples of `corpora` in one: labelled queries, judged pairs, titles in other languages, and, where a catalogue has
+    no labels, the beginning of its descriptions. Queries whose id is in `hidden` are left out."""
+    examples = Examples([], [], [])
+    for corpus in corpora:
+        first = len(examples.renderings)
+        number = {p.product_id: first + i for i, p in enumerate(corpus.products)}
+        examples.renderings += [renderings(p) for p in corpus.products]
+        labelled = corpus.labelled
+        for query_id, ratings in labelled.qrels.items():
+            if labelled.splits[query_id] == "train" and query_id not in hidden:
+                _add(examples, labelled.queries[query_id], {number[p]: (2**r - 1) / 7 for p, r in ratings.items()})
+        if not labelled.qrels:
+            for p in corpus.products:
+                _add(examples, " ".join(p.description.split()[:12]), {number[p.product_id]: 1.0})
+        translated: dict[str, dict[int, float]] = {}
+        for p in corpus.products:
+            for title in p.titles.values():
+                translated.setdefault(title, {})[number[p.product_id]] = 1.0
+        for title, gains in translated.items():
+            _add(examples, title, gains)
+        for pair in corpus.pairs:
+            if pair.split == "train":
+                examples.renderings.append([pair.text])
+                _add(examples, pair.query, {len(examples.renderings) - 1: pair.gain})
+    return examples
+
+
+def _add(examples: Examples, query: str, gains: dict[int, float]) -> None:
+    kept = {text: gain for text, gain in gains.items() if gain > 0}
+    if query.strip() and kept:
+        examples.queries.append(query)
+        examples.gains.append(kept)
+
+
+def renderings(product: Product) -> list[str]:
+    """The product's text, and the same without its titles in other languages."""
+    ways = [product_text(product), product_text(msgspec.structs.replace(product, titles={}))]
+    return [*dict.fromkeys(ways)]
+
+
+def ranker_queries(corpus: Corpus, share: float) -> list[str]:
+    """The ids of that share of the labelled train queries that is hidden from the networks, the same on every machine."""
+    labelled = corpus.labelled
+    train = [q for q in labelled.qrels if labelled.splits[q] == "train" and any(labelled.qrels[q].values())]
+    return [q for q in train if crc32(q.encode()) % 1000 < share * 1000]

@@ -96,6 +96,10 @@ class CrossEncoder(nn.Module):
         logits: Tensor = self.classifier(**inputs).logits
         return logits[:, 0].float()
 
+    def score(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(len(texts),) float32 logits: the seam of aisle.reranker.Reranker."""
+        return self.score_pairs([(query, text) for text in texts])
+
     def score_pairs(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
         """(len(pairs),) float32 logits, without gradients."""
         return inferred(self, pairs)
@@ -124,4 +128,4 @@ def inferred(network: nn.Module, inputs: Sequence[str] | Sequence[tuple[str, str
     """The network's output for all inputs, computed a few thousand at a time in evaluation mode."""
     network.eval()
     steps = range(0, len(inputs), 4096)
-    return np.concatenate([network(inputs[i : i + 4096]).cpu().numpy() for i in tqdm(steps, desc="encoding", mininterval=2, leave=False)])
+    return np.concatenate([network(inputs[i : i + 4096]).cpu().numpy() for i in tqdm(steps, desc="encoding", mininterval=2, leave=False, disable=None)])

@@ -33,7 +33,7 @@ def optimise(
     schedule = get_linear_schedule_with_warmup(optimiser, len(batches) // 10, len(batches))
     curve: Curve = []
     recent: list[float] = []
-    bar = tqdm(batches, desc=name, unit="step", mininterval=2, leave=False)
+    bar = tqdm(batches, desc=name, unit="step", mininterval=2, leave=False, disable=None)
     for step, positions in enumerate(bar, 1):
         loss = loss_of(positions)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -103,13 +103,16 @@ def mine(examples: Examples, network: BiEncoder | None, depth: int, lexical: Lex
 
     A text with a lower gain than the query's best stays in: telling 2 from 3 is worth learning too.
     """
-    vectors = network.encode(examples.texts) if network else None
-    queries = network.encode(examples.queries) if network else None
-    hard = []
-    for i, query in enumerate(tqdm(examples.queries, desc="mining", unit="query", mininterval=2, leave=False)):
-        found = top_rows(lexical.match(query).score, depth)
-        if vectors is not None and queries is not None:
-            found = np.union1d(found, top_rows(vectors @ queries[i], depth))
+    hard: list[NDArray[np.int64]] = []
+    near = nearest(network, examples, depth) if network else [np.zeros(0, np.int64)] * len(examples.queries)
+    for i, query in enumerate(tqdm(examples.queries, desc="mining", unit="query", mininterval=2, leave=False, disable=None)):
+        found = np.union1d(top_rows(lexical.match(query).score, depth), near[i])
         best = max(examples.gains[i].values())
-        hard.append(np.array([t for t in found if examples.gains[i].get(int(t), 0.0) < best], np.int64))
+        hard.append(np.array([t for t in found.tolist() if examples.gains[i].get(t, 0.0) < best], np.int64))
     examples.hard = hard
+
+
+def nearest(network: BiEncoder, examples: Examples, depth: int) -> list[NDArray[np.int64]]:
+    """The `depth` texts nearest to each query."""
+    texts, queries = network.encode(examples.texts), network.encode(examples.queries)
+    return [top_rows(row, depth) for at in range(0, len(queries), 256) for row in queries[at : at + 256] @ texts.T]

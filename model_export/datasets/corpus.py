@@ -23,6 +23,7 @@ class LabelledQueries:
     queries: dict[str, str] = field(default_factory=dict)  # query_id -> text
     splits: dict[str, str] = field(default_factory=dict)
     qrels: dict[str, dict[str, int]] = field(default_factory=dict)  # query_id -> product_id -> rating
+    kinds: dict[str, str] = field(default_factory=dict)  # query_id -> what makes it hard, where the data set says so
 
 
 @dataclass(frozen=True)

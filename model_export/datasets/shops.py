@@ -31,6 +31,7 @@ def load_demo(n_products: int) -> Corpus:
         query_id = as_id(row["query_id"], "the demo store")
         labelled.queries[query_id] = str(row["query"])
         labelled.splits[query_id] = str(row["split"])
+        labelled.kinds[query_id] = str(row["kind"])
     for row in store.qrels:
         judged = labelled.qrels.setdefault(as_id(row["query_id"], "the demo store"), {})
         judged[str(row["product_id"])] = int(str(row["rating"]))

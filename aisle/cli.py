@@ -1,0 +1,177 @@
+"""The `aisle` command: what can be typed, and what becomes of an error. What the commands do is in `commands.py`.
+
+Nothing but the parser is loaded until a command is known, so `--help` is quick. `build` and `demo` belong to the
+workshop: any package can add a command as an entry point of the group `aisle.commands`, a function of the remaining
+arguments.
+
+Exit codes: 0 done, 1 the bundle answers differently here (verify), 2 bad input or a bundle that cannot be used, 130
+interrupted, 141 the reader of a pipe went away.
+"""
+
+import argparse
+import os
+import sys
+from argparse import ArgumentParser
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import NoReturn
+
+from aisle import __version__
+from aisle.errors import AisleError, BadInput, MissingExtra
+
+GROUP = "aisle.commands"
+MEASURES = ["nDCG@10", "RR@10", "R@100"]
+RUN_DEPTH = 1000  # the most hits a query, as TREC runs have them
+TABLES = "parquet, csv, tsv or jsonl; - is tsv on stdin"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit code; every AisleError becomes one sentence on stderr."""
+    try:
+        status = _obey(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()  # here, where a reader that went away can still be told from an error
+        return status
+    except AisleError as exc:
+        print("aisle:", " ".join(str(exc).split()), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The interpreter flushes stdout once more on its way out, and would complain there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _obey(arguments: list[str]) -> int:
+    name = arguments[0] if arguments else ""
+    # Reading the entry points of a large environment takes as long as a search.
+    registered = {} if name in COMMANDS else {point.name: point for point in entry_points(group=GROUP)}
+    if name in registered:
+        return _call_registered(registered[name], arguments[1:])
+    asked = build_parser(registered).parse_args(arguments)
+    from aisle import commands
+
+    status: int = getattr(commands, asked.command)(asked)
+    return status
+
+
+def _call_registered(point: EntryPoint, arguments: list[str]) -> int:
+    """Raises MissingExtra where the command's packages are not there."""
+    try:
+        point.load()(arguments)
+    except ImportError as exc:
+        own = ("aisle", point.module.partition(".")[0])
+        if exc.name and "." in exc.name and exc.name.partition(".")[0] in own:
+            raise  # a fault in our own modules, which no installation cures
+        raise MissingExtra(exc.name or f"what `aisle {point.name}` needs", "export") from exc
+    return 0
+
+
+class _Parser(ArgumentParser):
+    """Mistyped arguments are bad input like any other."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadInput(message, f"`{self.prog} --help` shows an example")
+
+
+def build_parser(registered: Mapping[str, EntryPoint]) -> ArgumentParser:
+    """The parser of all commands; those of other packages are only listed."""
+    parser = _Parser(
+        prog="aisle",
+        description="AI search for online shops, from sealed bundles.",
+        epilog="`aisle COMMAND --help` has an example. Results are tables on a terminal, JSON lines in a pipe.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"aisle {__version__}")
+    places = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (purpose, example, add_arguments) in COMMANDS.items():
+        command = places.add_parser(
+            name,
+            help=purpose,
+            description=f"{purpose[0].upper()}{purpose[1:]}.",
+            epilog=f"example:\n  {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        command.add_argument("bundle", metavar="BUNDLE", type=Path, help="folder of a sealed bundle")
+        add_arguments(command)
+    for name, point in sorted(registered.items()):
+        places.add_parser(name, help=f"from {point.module.partition('.')[0]}; see `aisle {name} --help`")
+    return parser
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """An argument's type: a whole number from `low` to `high`."""
+
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) < 16 and low <= int(text) <= high):
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def _index(command: ArgumentParser) -> None:
+    command.add_argument("catalogue", metavar="CATALOGUE", type=Path, help=f"products: {TABLES}")
+    command.add_argument("--out", metavar="BUNDLE2", type=Path, required=True, help="folder of the new bundle")
+    command.add_argument("--merchandising", metavar="FILE", type=Path, help="new rules; without it the old ones stay")
+
+
+def _search(command: ArgumentParser) -> None:
+    command.add_argument("query", help="what a shopper would type")
+    command.add_argument("--k", type=whole(1, 200), default=10, help="hits, 1 to 200 (default: 10)")
+    command.add_argument("--lang", help="language of the titles shown, such as en")
+    command.add_argument("--json", action="store_true", help="the whole response as one JSON document")
+
+
+def _run(command: ArgumentParser) -> None:
+    command.add_argument("queries", metavar="QUERIES", help=f"query_id, query: {TABLES}")
+    command.add_argument("--k", type=whole(1, RUN_DEPTH), default=100, help="hits a query, 1 to 1000 (default: 100)")
+
+
+def _score(command: ArgumentParser) -> None:
+    columns = "pair_id, query, title and any of brand, color, description, bullet_points"
+    command.add_argument("pairs", metavar="PAIRS", help=f"{columns}: {TABLES}")
+
+
+def _evaluate(command: ArgumentParser) -> None:
+    command.add_argument("--queries", metavar="Q", required=True, help=f"query_id, query: {TABLES}")
+    command.add_argument("--qrels", metavar="L", required=True, help=f"TREC, or query_id, product_id, label: {TABLES}")
+    command.add_argument("--k", type=whole(1, RUN_DEPTH), default=100, help="hits a query, 1 to 1000 (default: 100)")
+    command.add_argument("--measures", nargs="+", default=MEASURES, help="as ir_measures names them")
+    command.add_argument("--report", metavar="FILE.html", type=Path, help="also write a page with plots")
+
+
+def _serve(command: ArgumentParser) -> None:
+    command.add_argument("--port", type=whole(0, 65535), default=8000, help="default: 8000")
+    command.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, which only this machine reaches")
+
+
+def _bundle_alone(command: ArgumentParser) -> None:
+    """verify and inspect take nothing else."""
+
+
+# name -> (purpose, example, what adds its arguments)
+COMMANDS: dict[str, tuple[str, str, Callable[[ArgumentParser], None]]] = {
+    "index": (
+        "seal the same models over a new catalogue, without training",
+        "aisle index bundle catalogue.csv --out bundle-today",
+        _index,
+    ),
+    "search": ("answer one query", 'aisle search bundle "red running shoes under 50" --k 5', _search),
+    "run": ("answer many queries as a TREC run", "aisle run bundle queries.tsv --k 100", _run),
+    "score": ("print pair_id <tab> score of query and product pairs", "aisle score bundle pairs.csv", _score),
+    "evaluate": (
+        "measure a bundle against judgements",
+        "aisle evaluate bundle --queries queries.tsv --qrels qrels.txt --report report.html",
+        _evaluate,
+    ),
+    "verify": (
+        "check the hashes, and that this processor answers as the builder's did",
+        "aisle verify bundle",
+        _bundle_alone,
+    ),
+    "inspect": ("show what a bundle is made of", "aisle inspect bundle", _bundle_alone),
+    "serve": ("answer over HTTP", "aisle serve bundle --port 8000", _serve),
+}

@@ -1,0 +1,187 @@
+"""Is the bundle good enough to ship? Its figures on judged queries, beside BM25 and its own teachers, and the gates they must pass.
+
+Retrieval and reranking are compared stage by stage, each with everything else equal: the encoders by searching with vectors alone,
+the cross-encoders by ordering the same candidates alone. BM25 gets the same analyser and the same spelling correction.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from aisle.catalogue import product_text
+from aisle.dense import top_rows
+from aisle.errors import AisleError
+from aisle.evaluation import Evaluation, evaluate, interval, paired_bootstrap
+from aisle.indexing import body_text, title_text
+from aisle.lexical import Lexical
+from aisle.report import MeasureRow, WorstQuery
+from aisle.retrieval import Retrieval
+from aisle.search import Search
+from aisle.types import Product
+from model_export.datasets import LabelledQueries
+from model_export.recipe import Gates
+
+MEASURES = ("nDCG@10", "RR@10", "R@100")
+DEPTH = 100
+CANDIDATES = 50  # that cross-encoders are compared on
+Run = dict[str, dict[str, float]]
+PairScorer = Callable[[str, list[str]], NDArray[np.float32]]
+
+
+class GateFailed(AisleError):
+    """A figure is under what the recipe demands; nothing was sealed."""
+
+
+@dataclass
+class Judged:
+    """The queries that judge a bundle: text, rating by product_id, and optionally the kind of query."""
+
+    queries: dict[str, str]
+    ratings: dict[str, dict[str, int]]
+    kinds: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def gains(self) -> dict[str, dict[str, int]]:
+        return {q: {p: 2**r - 1 for p, r in rated.items()} for q, rated in self.ratings.items()}
+
+
+def judged(labelled: LabelledQueries, split: str, most: int) -> Judged:
+    """At most `most` judged queries of a split, spread over its order."""
+    ids = [q for q, rated in labelled.qrels.items() if labelled.splits[q] == split and any(rated.values())]
+    ids = ids[:: -(-len(ids) // most)] if ids else ids
+    kinds = {q: labelled.kinds[q] for q in ids if q in labelled.kinds}
+    return Judged({q: labelled.queries[q] for q in ids}, {q: labelled.qrels[q] for q in ids}, kinds)
+
+
+@dataclass
+class Systems:
+    """Runs by system name, all over the same queries."""
+
+    judged: Judged
+    runs: dict[str, Run] = field(default_factory=dict)
+    latency_ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def evaluation(self, name: str) -> Evaluation:
+        return evaluate(self.runs[name], self.judged.gains, list(MEASURES))
+
+
+def bundle_run(search: Search, judged: Judged) -> tuple[Run, list[float]]:
+    """What the sealed int8 models answer through the serving code, and milliseconds by query."""
+    run, times = {}, []
+    for query_id, query in tqdm(judged.queries.items(), "bundle", leave=False, disable=None, mininterval=2):
+        started = time.perf_counter()
+        run[query_id] = dict(search.ranking(query, DEPTH))
+        times.append((time.perf_counter() - started) * 1000)
+    return run, times
+
+
+def bm25_run(search: Search, products: Sequence[Product], judged: Judged) -> Run:
+    """BM25 over all texts of a product, with the bundle's spelling correction and price filter."""
+    lexical = Lexical.build([f"{title_text(p)} {body_text(p)}" for p in products])
+    retrieval = Retrieval(search.parts, clock=lambda: 0.0)
+    run: Run = {}
+    for query_id, query in judged.queries.items():
+        reading = retrieval.read(query)
+        scores = lexical.match(reading.text, reading.extra).score.copy()
+        price = reading.understood.price
+        if price is not None:
+            low, high = price.gte or 0, np.inf if price.lte is None else price.lte
+            known = search.parts.columns.price
+            scores[~((known >= np.float32(low)) & (known <= np.float32(high)))] = 0
+        run[query_id] = {products[r].product_id: float(scores[r]) for r in top_rows(scores, DEPTH) if scores[r] > 0}
+    return run
+
+
+def dense_run(encode: Callable[[Sequence[str]], NDArray[np.float32]], products: Sequence[Product], judged: Judged) -> Run:
+    """Nearest neighbours by one encoder, nothing else."""
+    rows = encode([product_text(p) for p in products])
+    queries = encode(list(judged.queries.values()))
+    run: Run = {}
+    for query_id, vector in zip(judged.queries, queries, strict=True):
+        scores = rows @ vector
+        run[query_id] = {products[r].product_id: float(scores[r]) for r in top_rows(scores, DEPTH)}
+    return run
+
+
+def cross_run(score: PairScorer, products: Sequence[Product], candidates: Run, judged: Judged) -> Run:
+    """The first CANDIDATES of `candidates` in one cross-encoder's order, nothing else."""
+    texts = {p.product_id: product_text(p) for p in products}
+    run: Run = {}
+    for query_id, query in tqdm(judged.queries.items(), "cross-encoder", leave=False, disable=None, mininterval=2):
+        found = candidates[query_id]
+        ids = sorted(found, key=found.__getitem__, reverse=True)[:CANDIDATES]
+        scores = score(query, [texts[p] for p in ids]) if ids else np.zeros(0)
+        run[query_id] = dict(zip(ids, scores.tolist(), strict=True))
+    return run
+
+
+def check(means: dict[str, float], gates: Gates) -> dict[str, float]:
+    """The gates' figures from the gates' measure by system. Raises GateFailed for the first that does not hold."""
+    shares = {
+        "encoder, student of teacher": (means["encoder int8"] / means["encoder teacher"], gates.student_of_teacher),
+        "reranker, student of teacher": (means["reranker int8"] / means["reranker teacher"], gates.student_of_teacher),
+        "encoder, int8 of fp32": (means["encoder int8"] / means["encoder fp32"], gates.int8_of_fp32),
+        "reranker, int8 of fp32": (means["reranker int8"] / means["reranker fp32"], gates.int8_of_fp32),
+        "bundle above BM25": (means["bundle"] - means["BM25"], gates.above_bm25),
+    }
+    for name, (value, least) in shares.items():
+        if value < least:
+            raise GateFailed(f"gate failed, {name}: {value:.3f} {gates.measure}, at least {least}", "train longer, or keep more layers")
+    return {name: round(value, 4) for name, (value, _) in shares.items()}
+
+
+def measure_rows(systems: Systems, seed: int) -> list[MeasureRow]:
+    """Every system's measures with 95 % bootstrap intervals."""
+    rows = []
+    for name in systems.runs:
+        evaluation = systems.evaluation(name)
+        rows += [MeasureRow(name, m, *interval(evaluation.values(m), seed)) for m in MEASURES]
+    return rows
+
+
+def by_kind(systems: Systems, measure: str) -> dict[str, dict[str, float]]:
+    """Means of `measure` by kind of query, for the bundle and BM25."""
+    kinds = systems.judged.kinds
+    table: dict[str, dict[str, float]] = {}
+    for name in ("bundle", "BM25"):
+        values = systems.evaluation(name).by_query
+        for kind in sorted(set(kinds.values())):
+            of_kind = [values[q][measure] for q in values if kinds[q] == kind]
+            table.setdefault(kind, {})[name] = round(float(np.mean(of_kind)), 4)
+    return table
+
+
+def gain_over_bm25(systems: Systems, measure: str, seed: int) -> tuple[float, float, float]:
+    """(difference, low, high) of the bundle's `measure` minus BM25's, paired by query, 95 % bootstrap."""
+    return paired_bootstrap(systems.evaluation("bundle").values(measure), systems.evaluation("BM25").values(measure), seed)
+
+
+def worst(systems: Systems, products: Sequence[Product], measure: str, count: int = 30) -> list[WorstQuery]:
+    """The queries that the bundle answers worst, with what was wanted and what was returned."""
+    titles = {p.product_id: p.title for p in products}
+    values = systems.evaluation("bundle").by_query
+    judged, rows = systems.judged, []
+    for query_id in sorted(values, key=lambda q: (values[q][measure], q))[:count]:
+        wanted = sorted(judged.ratings[query_id], key=lambda p: -judged.ratings[query_id][p])[:3]
+        returned = sorted(systems.runs["bundle"][query_id].items(), key=lambda item: -item[1])[:3]
+        rows.append(
+            WorstQuery(judged.queries[query_id], values[query_id][measure], [titles[p] for p in wanted], [titles[p] for p, _ in returned])
+        )
+    return rows
+
+
+def score_samples(systems: Systems) -> dict[str, list[float]]:
+    """The bundle's scores of products that are relevant and that are not."""
+    samples: dict[str, list[float]] = {"relevant": [], "irrelevant": []}
+    for query_id, found in systems.runs["bundle"].items():
+        rated = systems.judged.ratings[query_id]
+        for product_id, score in found.items():
+            samples["relevant" if rated.get(product_id, 0) else "irrelevant"].append(score)
+    return samples

@@ -1,0 +1,96 @@
+"""`aisle build` and `aisle demo`: the two commands that need the workshop. The command line finds them by entry point."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import msgspec
+
+from aisle.bundle import MANIFEST
+from aisle.errors import AisleError
+from aisle.server import serve
+from aisle.settings import Settings
+from model_export.recipe import Recipe, read_recipe
+
+DEMO = Path(".aisle")
+FULL_DEMO = 1000  # products; a smaller store has too few queries for the demo recipe's gates
+START_S = 30
+CHECK_QUERY = "red runing shoes under 50"
+
+
+def build(arguments: list[str]) -> None:
+    """aisle build RECIPE --data DIR --out BUNDLE [--report FILE.html]"""
+    parser = argparse.ArgumentParser("aisle build", epilog="example: aisle build pricerunner --data data --out bundles/pricerunner")
+    parser.add_argument("recipe", help="demo, pricerunner, general, or the path of a TOML file")
+    parser.add_argument("--data", type=Path, help="folder of the data sets (default: AISLE_DATA)")
+    parser.add_argument("--out", type=Path, required=True, help="the bundle to write")
+    parser.add_argument("--report", type=Path, help="also write an HTML report with plots here")
+    given = parser.parse_args(arguments)
+    _build(read_recipe(given.recipe), given.data or Settings.from_env().data, given.out, given.report)
+
+
+def demo(arguments: list[str]) -> None:
+    """aisle demo [--check] [--port 8000] [--products 3000]"""
+    parser = argparse.ArgumentParser("aisle demo", epilog="example: aisle demo --check")
+    parser.add_argument("--check", action="store_true", help="answer one query over HTTP and exit")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--products", type=int, default=3000, help="size of the demo store (300 trains in two minutes)")
+    given = parser.parse_args(arguments)
+    out = _built_demo(given.products)
+    print(f"bundle {out}, report {out}.html", file=sys.stderr)
+    if given.check:
+        print(_answer(out, given.port))
+    else:
+        serve(out, port=given.port)
+
+
+def _build(recipe: Recipe, data: Path | None, out: Path, report: Path | None) -> None:
+    from model_export.build import build as build_bundle  # torch takes seconds to import: after the arguments are checked
+
+    build_bundle(recipe, data, out, report)
+
+
+def _built_demo(products: int) -> Path:
+    """The demo's bundle; built unless a former run left it."""
+    out = DEMO / f"demo-{products}"
+    if not (out / MANIFEST).exists():
+        recipe = read_recipe("demo" if products >= FULL_DEMO else "demo-small")
+        data = msgspec.structs.replace(recipe.data, demo_products=products)
+        _build(msgspec.structs.replace(recipe, data=data), None, out, out.with_suffix(".html"))
+    return out
+
+
+def _answer(bundle: Path, port: int) -> str:
+    """The body of one search over HTTP, from a server started for it."""
+    server = subprocess.Popen([sys.executable, "-m", "aisle", "serve", str(bundle), "--port", str(port)])
+    try:
+        _await(f"http://127.0.0.1:{port}/v1/health", server)
+        query = urllib.parse.urlencode({"q": CHECK_QUERY, "k": 5})
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/search?{query}", timeout=30) as response:
+            answer = json.load(response)
+    finally:
+        server.terminate()
+        server.wait(10)
+    if not answer["hits"]:
+        raise AisleError(f"{CHECK_QUERY!r} found nothing", "look at the report beside the bundle")
+    return json.dumps(answer, ensure_ascii=False, indent=2)
+
+
+def _await(url: str, server: subprocess.Popen[bytes]) -> None:
+    """Returns when `url` answers. Raises AisleError where the server ends first or takes longer than START_S."""
+    for _ in range(START_S * 10):
+        if server.poll() is not None:
+            break
+        try:
+            urllib.request.urlopen(url, timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise AisleError("the server did not start", "choose another --port, or see its message above")

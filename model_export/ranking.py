@@ -1,0 +1,108 @@
+"""Fit the final order: LambdaMART over the features that serving computes, on queries that no network was trained on.
+
+Two ensembles, `first` over all candidates and `final` over the reranked ones, monotone in the features that can only speak for a
+product, and exported to ONNX. Also the least cosine that counts as a match, read off the same queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightgbm as lgb
+import numpy as np
+import onnxmltools
+from numpy.typing import NDArray
+from onnxmltools.convert.common.data_types import FloatTensorType
+from tqdm import tqdm
+
+from aisle.catalogue import product_text
+from aisle.ranker import FINAL, FIRST, RISING, final_features
+from aisle.retrieval import RERANKED, Parts, Retrieval
+
+PARAMETERS = {
+    "objective": "lambdarank",
+    "lambdarank_truncation_level": 15,
+    "num_leaves": 15,
+    "min_data_in_leaf": 50,
+    "learning_rate": 0.08,
+    "feature_fraction": 0.8,
+    "verbosity": -1,
+    "deterministic": True,
+    "num_threads": 2,
+}
+ROUNDS = 150
+FLOOR_PERCENTILE = 2  # of the relevant products' cosines: two in a hundred must be found by words instead
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Features and ratings of one query's candidates; the last RERANKED of them, by the first stage, with logits."""
+
+    features: NDArray[np.float32]  # (c, len(FIRST))
+    ratings: NDArray[np.int64]  # (c,)
+    rows: NDArray[np.int64]  # (c,)
+    text: str
+
+
+def fit_ranker(parts: Parts, queries: Sequence[tuple[str, dict[str, int]]], folder: Path, seed: int) -> dict[str, float]:
+    """Write ranker/ from (query, product_id -> rating) and return what was learned from how much.
+
+    `parts.ranker` is None: candidates come from retrieval alone.
+    """
+    retrieval = Retrieval(parts, clock=lambda: 0.0)
+    folder.mkdir(parents=True)
+    judged = [_judge(retrieval, query, ratings) for query, ratings in tqdm(queries, "ranker features", leave=False, disable=None, mininterval=2)]
+    judged = [j for j in judged if j.ratings.any()]
+    first = _boost([j.features for j in judged], [j.ratings for j in judged], FIRST, seed)
+    _export(first, len(FIRST), folder / "first.onnx")
+    features, ratings = [], []
+    for j in tqdm(judged, "ranker logits", leave=False, disable=None, mininterval=2):
+        top = np.argsort(-np.asarray(first.predict(j.features)), kind="stable")[:RERANKED]
+        texts = [product_text(parts.products[row]) for row in j.rows[top]]
+        features.append(final_features(j.features[top], parts.reranker.score(j.text, texts)))
+        ratings.append(j.ratings[top])
+    final = _boost(features, ratings, FINAL, seed)
+    _export(final, len(FINAL), folder / "final.onnx")
+    gains = dict(zip(FINAL, final.feature_importance("gain"), strict=True))
+    return {"queries": len(judged), **{f"gain_{name}": round(float(g / sum(gains.values())), 3) for name, g in gains.items()}}
+
+
+def fit_floor(parts: Parts, queries: Sequence[tuple[str, dict[str, int]]]) -> float:
+    """The cosine that all but FLOOR_PERCENTILE of a hundred relevant products reach."""
+    retrieval = Retrieval(parts, clock=lambda: 0.0)
+    cosines = []
+    for query, ratings in queries:
+        evidence = retrieval.retrieve(retrieval.read(query))
+        best = max(ratings.values())
+        if evidence is not None:
+            cosines += [float(evidence.cosine[parts.products.row(p)]) for p, r in ratings.items() if r == best][:20]
+    return float(np.percentile(cosines, FLOOR_PERCENTILE))
+
+
+def _judge(retrieval: Retrieval, query: str, ratings: dict[str, int]) -> Judged:
+    reading = retrieval.read(query)
+    evidence = retrieval.retrieve(reading)
+    matches = np.flatnonzero(retrieval.wanted(evidence))
+    if evidence is None or not len(matches):
+        return Judged(np.zeros((0, len(FIRST)), np.float32), np.zeros(0, np.int64), matches, query)
+    rows = retrieval.candidates(evidence, matches)
+    features = retrieval.features(reading, evidence, rows)
+    rated = {retrieval.parts.products.row(p): r for p, r in ratings.items()}
+    return Judged(features, np.array([rated.get(row, 0) for row in rows.tolist()]), rows, reading.text)
+
+
+def _boost(
+    features: list[NDArray[np.float32]], ratings: list[NDArray[np.int64]], names: tuple[str, ...], seed: int
+) -> lgb.Booster:
+    data = lgb.Dataset(
+        np.concatenate(features), np.concatenate(ratings), group=[len(f) for f in features], feature_name=list(names)
+    )
+    rising = [int(name in RISING) for name in names]
+    return lgb.train({**PARAMETERS, "monotone_constraints": rising, "seed": seed}, data, ROUNDS)
+
+
+def _export(booster: lgb.Booster, width: int, path: Path) -> None:
+    model = onnxmltools.convert_lightgbm(booster, initial_types=[("features", FloatTensorType([None, width]))], target_opset=15)
+    path.write_bytes(model.SerializeToString())

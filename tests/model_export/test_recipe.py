@@ -1,0 +1,40 @@
+"""Recipes: the shipped ones are valid, and each way to get one wrong is told."""
+
+from pathlib import Path
+
+import pytest
+
+from aisle.errors import BadInput, NotFound
+from model_export.recipe import read_recipe
+
+TINY = Path(__file__).parent.parent / "tiny.toml"
+
+
+@pytest.mark.parametrize("name", ["demo", "demo-small", "general", "pricerunner"])
+def test_the_shipped_recipes_are_valid_and_never_train_on_icecat(name: str) -> None:
+    recipe = read_recipe(name)
+    assert recipe.name == name
+    assert "icecat" not in recipe.corpora
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("student_lists", "student_list", "unknown recipe .* student_list.* did you mean student_lists"),
+        ("steps = 2, batch = 8", "steps = 0, batch = 8", "steps"),
+        ('train = ["demo"]', 'train = ["icecat"]', "icecat, which is for evaluation only"),
+        ('train = ["demo"]', 'train = ["amazon"]', "names the data set 'amazon'"),
+        ("[data]", "[data", "is not TOML"),
+        ("above_bm25 = -1.0", 'above_bm25 = "much"', "above_bm25"),
+    ],
+)
+def test_a_wrong_recipe_is_told(tmp_path: Path, before: str, after: str, message: str) -> None:
+    path = tmp_path / "wrong.toml"
+    path.write_text(TINY.read_text().replace(before, after, 1))
+    with pytest.raises(BadInput, match=message):
+        read_recipe(str(path))
+
+
+def test_an_unknown_name_lists_the_known() -> None:
+    with pytest.raises(NotFound, match="no recipe is called 'dmeo': choose demo, demo-small, general, pricerunner"):
+        read_recipe("dmeo")

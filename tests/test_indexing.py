@@ -1,0 +1,55 @@
+"""The daily refresh: the same models over a new catalogue."""
+
+from pathlib import Path
+
+import pytest
+
+from aisle.bundle import Bundle
+from aisle.errors import BadInput
+from aisle.indexing import reindex
+from aisle.runtime import Services, open_services
+from aisle.settings import Settings
+from aisle.types import SearchRequest
+
+CATALOGUE = """product_id,title,title_zh,price,currency,color,category
+007,Sturdy red kettle,红色水壶,30,EUR,red,kitchen
+1e5,Blue kettle,,25,EUR,blue,kitchen
+x-3,Garden chair,花园椅,80,EUR,green,garden
+"""
+
+
+@pytest.fixture(scope="module")
+def refreshed(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    folder = tmp_path_factory.mktemp("refreshed")
+    (folder / "catalogue.csv").write_text(CATALOGUE)
+    return reindex(Bundle.open(tiny_bundle), folder / "catalogue.csv", folder / "bundle", None, 1, lambda _: None)
+
+
+def test_the_new_products_are_found_by_both_languages(refreshed: Bundle) -> None:
+    services = Services(refreshed, threads=1)
+    for query in ("red kettle", "红色水壶"):
+        answer = services.search(SearchRequest(query), "q")
+        assert answer.hits[0].product_id == "007"
+        assert (answer.hits[0].price, answer.hits[0].currency) == (30, "EUR")
+
+
+def test_models_stay_and_figures_go(refreshed: Bundle, tiny_bundle: Path) -> None:
+    old = Bundle.open(tiny_bundle).manifest
+    models = {f.path: f.sha256 for f in old.files if f.path.startswith(("encoder/", "reranker/", "ranker/"))}
+    assert models == {f.path: f.sha256 for f in refreshed.manifest.files if f.path in models}
+    new = refreshed.manifest
+    assert (new.evaluation, new.steps, new.n_products, new.currency, new.languages) == ({}, [], 3, "EUR", ["zh"])
+    assert list(new.data) == ["catalogue.csv"]
+    assert new.bundle_id != old.bundle_id
+
+
+def test_the_golden_queries_replay_on_the_machine_that_recorded_them(refreshed: Bundle) -> None:
+    replay = open_services(Settings(bundle=refreshed.path)).replay()
+    assert (replay.ok, replay.mean_overlap, replay.changed_tops) == (True, 1.0, [])
+
+
+def test_a_broken_catalogue_leaves_no_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.csv").write_text("product_id,title\n1,\n")
+    with pytest.raises(BadInput, match="title"):
+        reindex(Bundle.open(tiny_bundle), tmp_path / "bad.csv", tmp_path / "out", None, 1, lambda _: None)
+    assert [p.name for p in tmp_path.iterdir()] == ["bad.csv"]

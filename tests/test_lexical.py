@@ -1,0 +1,54 @@
+"""BM25 and coverage over a few texts whose scores can be worked out by hand."""
+
+from math import log
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aisle.lexical import B, K1, Lexical
+
+TEXTS = ["red shoes", "red red boots", "blue shoes 64gb", "靴子 red", ""]
+
+
+def test_scores_are_lucenes_bm25() -> None:
+    match = Lexical.build(TEXTS).match("boots")
+    lengths = [2, 3, 5, 4, 0]  # 64gb counts as itself and its two parts, 靴子 as two characters and their pair
+    idf = log(1 + (5 - 1 + 0.5) / (1 + 0.5))
+    norm = K1 * (1 - B + B * lengths[1] / np.mean(lengths))
+    assert match.score.tolist() == pytest.approx([0, idf * 1 / (1 + norm), 0, 0, 0], rel=1e-5)
+
+
+def test_coverage_is_the_share_of_idf_and_an_unknown_word_costs_some() -> None:
+    index = Lexical.build(TEXTS)
+    assert index.match("red shoes").coverage[0] == pytest.approx(1)
+    assert 0 < index.match("red unheard").coverage[0] < 0.5
+
+
+def test_identifiers_count_only_terms_with_digits() -> None:
+    match = Lexical.build(TEXTS).match("blue 64 gb")
+    assert match.identifiers.tolist() == [0, 0, 1, 0, 0]
+    assert match.matched.tolist() == [0, 0, 3, 0, 0]
+
+
+def test_a_repeated_query_word_counts_once() -> None:
+    index = Lexical.build(TEXTS)
+    assert index.match("red red red").score.tolist() == index.match("red").score.tolist()
+
+
+def test_extra_words_score_but_need_not_be_covered() -> None:
+    match = Lexical.build(TEXTS).match("shoes", extra="shoes boots")
+    assert match.score[1] > 0
+    assert match.coverage[0] == pytest.approx(1)
+
+
+def test_saved_and_loaded_is_the_same_index(tmp_path: Path) -> None:
+    built = Lexical.build(TEXTS)
+    built.save(tmp_path / "lexical")
+    loaded = Lexical.load(tmp_path / "lexical")
+    for mine, other in zip(built.match("red 靴子 64gb"), loaded.match("red 靴子 64gb"), strict=True):
+        assert mine.tolist() == other.tolist()
+
+
+def test_texts_without_words_make_an_index_that_finds_nothing() -> None:
+    assert Lexical.build(["", "..."]).match("red").score.tolist() == [0, 0]

@@ -1,0 +1,44 @@
+"""How inputs become batches, and what the sealed models promise of their outputs."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aisle.encoder import Encoder
+from aisle.onnx import BATCH_TOKENS, batches
+from aisle.reranker import CrossEncoder
+
+
+def test_batches_go_by_length_and_hold_the_token_budget() -> None:
+    lengths = [5, 400, 7, 600, 5, 300]
+    found = list(batches(lengths))
+    assert found == [[0, 4, 2, 5], [1], [3]] or sorted(i for b in found for i in b) == list(range(6))
+    assert all(len(b) * max(lengths[i] for i in b) <= BATCH_TOKENS for b in found)
+    assert [lengths[i] for b in found for i in b] == sorted(lengths)
+
+
+def test_an_input_longer_than_the_budget_stands_alone() -> None:
+    assert list(batches([3, BATCH_TOKENS + 1])) == [[0], [1]]
+    assert list(batches([])) == []
+
+
+def test_vectors_are_unit_rows_in_the_order_of_the_texts(tiny_bundle: Path) -> None:
+    encoder = Encoder(tiny_bundle / "encoder")
+    texts = ["red shoes", "a much longer text about a kettle", "运动鞋", ""]
+    vectors = encoder.encode(texts)
+    assert vectors.shape == (4, encoder.dim)
+    assert np.linalg.norm(vectors, axis=1).tolist() == pytest.approx([1] * 4, abs=1e-5)
+    assert (vectors @ encoder.encode(["运动鞋"])[0]).argmax() == 2
+
+
+def test_width_and_case_make_no_difference_to_a_model(tiny_bundle: Path) -> None:
+    plain, wide = Encoder(tiny_bundle / "encoder").encode(["red shoes 64"])[0], Encoder(tiny_bundle / "encoder").encode(["ＲＥＤ Shoes ６４"])[0]
+    assert plain.tolist() == wide.tolist()
+
+
+def test_scores_are_in_the_order_of_the_texts(tiny_bundle: Path) -> None:
+    reranker = CrossEncoder(tiny_bundle / "reranker")
+    texts = ["a kettle of steel with a very long title indeed", "shoes", ""]
+    alone = [float(reranker.score("red shoes", [text])[0]) for text in texts]
+    assert reranker.score("red shoes", texts).tolist() == pytest.approx(alone, abs=0.02)

@@ -1,0 +1,175 @@
+"""The whole search flow in a world whose answers are known."""
+
+from pathlib import Path
+
+import pytest
+from world import Clock, search_world
+
+from aisle.errors import NotFound
+from aisle.merchandising import Rules
+from aisle.search import Search
+from aisle.types import FacetCount, Filters, Range, SearchRequest, SearchResponse
+
+
+@pytest.fixture
+def search(tmp_path: Path) -> Search:
+    return search_world(tmp_path)
+
+
+def ids(answer: SearchResponse) -> list[str]:
+    return [hit.product_id for hit in answer.hits]
+
+
+def ask(search: Search, query: str = "", **fields: object) -> SearchResponse:
+    return search.search(SearchRequest(query, **fields), "q1")
+
+
+def test_exact_words_come_first_and_variants_become_one_hit(search: Search) -> None:
+    answer = ask(search, "red circle")
+    assert ids(answer)[:2] == ["c1", "c3"]
+    assert answer.hits[0].variants == 2
+    assert "c2" not in ids(answer)
+    assert (answer.query_id, answer.bundle_id, answer.relaxed, answer.degraded) == ("q1", "world", [], [])
+
+
+def test_a_word_that_no_product_has_is_found_by_its_meaning(search: Search) -> None:
+    assert ids(ask(search, "crimson disc"))[:2] == ["c1", "c3"]
+
+
+def test_a_chinese_query_finds_english_titles(search: Search) -> None:
+    assert ids(ask(search, "红圆"))[:2] == ["c1", "c3"]
+
+
+def test_a_price_in_the_query_filters_and_is_told(search: Search) -> None:
+    answer = ask(search, "red circle under 50")
+    assert ids(answer)[0] == "c1"
+    assert "c3" not in ids(answer)
+    assert answer.understood.price == Range(lte=50)
+    assert (answer.understood.category, answer.understood.color) == (None, "red")
+
+
+def test_the_callers_price_filter_beats_the_one_in_the_query(search: Search) -> None:
+    answer = ask(search, "red circle under 50", filters=Filters(price=Range(gte=60)))
+    assert ids(answer) == ["c3"]
+
+
+def test_a_price_that_leaves_nothing_is_given_up_and_named(search: Search) -> None:
+    answer = ask(search, "red circle under 1")
+    assert answer.relaxed == ["understood.price"]
+    assert ids(answer)[0] == "c1"
+
+
+def test_filters_are_given_up_in_the_stated_order(search: Search) -> None:
+    answer = ask(search, "star", filters=Filters(size=["XXL"], color=["blue"], category=["angular"]))
+    assert answer.relaxed == ["size", "color"]
+    assert set(ids(answer)) == {"t1", "t2"}
+
+
+def test_in_stock_is_never_given_up(search: Search) -> None:
+    answer = ask(search, filters=Filters(color=["blue"], category=["round"], in_stock=True))
+    assert answer.relaxed == ["color"]
+    assert "c4" not in ids(answer)
+
+
+def test_sorting_by_price_puts_unknown_prices_last(search: Search) -> None:
+    assert ids(ask(search, filters=Filters(color=["red"]), sort="price_asc")) == ["c1", "s1", "c3", "t2"]
+    assert ids(ask(search, filters=Filters(color=["red"]), sort="price_desc")) == ["c3", "s1", "c2", "t2"]
+
+
+def test_sorting_by_date_and_rating(search: Search) -> None:
+    assert ids(ask(search, sort="newest"))[:2] == ["s1", "c3"]
+    assert ids(ask(search, sort="rating"))[:2] == ["c3", "c1"]
+
+
+def test_sorting_a_query_sorts_only_what_is_relevant(search: Search) -> None:
+    found = ids(ask(search, "red circle", sort="price_desc"))
+    assert found[:2] == ["c3", "c2"]
+    assert "t1" not in found
+
+
+def test_facets_count_articles_not_variants(search: Search) -> None:
+    answer = ask(search, facets=["color", "category"])
+    assert answer.facets["color"] == [FacetCount("red", 4), FacetCount("blue", 2), FacetCount("green", 1)]
+    assert answer.facets["category"] == [FacetCount("angular", 4), FacetCount("round", 3)]
+    assert answer.total == 7
+
+
+def test_pages_follow_one_another_without_gap_or_repeat(search: Search) -> None:
+    pages = [ids(ask(search, k=3, page=page)) for page in (1, 2, 3, 4)]
+    assert [len(page) for page in pages] == [3, 3, 1, 0]
+    assert len({product for page in pages for product in page}) == 7
+
+
+def test_nothing_like_it_gives_an_empty_answer(search: Search) -> None:
+    answer = ask(search, "qzxv")
+    assert (answer.total, answer.hits, answer.relaxed) == (0, [], [])
+
+
+@pytest.mark.parametrize("query", ["", "   ", "\x00\x1f", "🙂🙂", "‮abc", "a" * 1000, "%00'; DROP TABLE", "مرحبا"])
+def test_hostile_queries_have_an_answer(search: Search, query: str) -> None:
+    assert ask(search, query).query_id == "q1"
+
+
+def test_the_language_picks_the_title_shown(search: Search) -> None:
+    zh, en = (next(h for h in ask(search, "blue square", lang=lang).hits if h.product_id == "s2") for lang in ("zh", "en"))
+    assert (zh.title, en.title) == ("蓝方块", "Blue square")
+
+
+def test_explain_tells_what_each_stage_saw(search: Search) -> None:
+    first = ask(search, "red circle", explain=True).hits[0]
+    assert first.explain is not None
+    assert first.explain["coverage"] == 1.0
+    assert first.explain["color"] == 1.0
+    assert first.explain["cosine"] == pytest.approx(1.0, abs=0.01)
+    assert first.explain["cross"] == pytest.approx(1.96, abs=0.05)
+
+
+def test_a_budget_that_is_spent_gives_the_first_order_and_says_so(tmp_path: Path) -> None:
+    slow = search_world(tmp_path, clock=Clock(tick=0.2))
+    answer = ask(slow, "red circle", budget_ms=300)
+    assert answer.degraded == ["rerank"]
+    assert ids(answer)[0] == "c1"
+
+
+def test_reranking_can_be_switched_off_without_being_degraded(search: Search) -> None:
+    answer = ask(search, "red circle", rerank="none")
+    assert answer.degraded == []
+    assert "rerank" not in answer.timings_ms
+
+
+def test_timings_name_every_stage(search: Search) -> None:
+    assert list(ask(search, "red circle").timings_ms) == ["understand", "lexical", "dense", "rank", "rerank", "total"]
+
+
+def test_the_shops_rules_pin_bury_and_redirect(tmp_path: Path) -> None:
+    rules = Rules(pin={"red circle": ["t1"]}, bury={"red circle": ["c1"]}, redirects={"red circle": "/sale"})
+    answer = ask(search_world(tmp_path, rules), "Red  Circle")
+    assert ids(answer)[0] == "t1"
+    assert answer.redirect == "/sale"
+    assert ids(answer).index("c1" if "c1" in ids(answer) else "c2") >= 1
+
+
+def test_a_pinned_product_still_obeys_the_filters(tmp_path: Path) -> None:
+    rules = Rules(pin={"red circle": ["t1"]})
+    answer = ask(search_world(tmp_path, rules), "red circle", filters=Filters(color=["red"]))
+    assert "t1" not in ids(answer)
+
+
+def test_a_shops_synonym_finds_by_words(tmp_path: Path) -> None:
+    rules = Rules(synonyms=[["glowing", "shines"]])
+    found = search_world(tmp_path, rules)
+    assert ids(ask(found, "glowing green"))[0] == "t1"
+
+
+def test_the_evaluation_ranking_keeps_every_variant(search: Search) -> None:
+    ranking = search.ranking("red circle", 10)
+    assert [product for product, _ in ranking][:3] == ["c1", "c2", "c3"]
+    scores = [score for _, score in ranking]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_a_product_comes_with_its_variants(search: Search) -> None:
+    found = search.product("c1", "zh")
+    assert (found.product.title, found.variants) == ("Red circle", ["c2"])
+    with pytest.raises(NotFound, match="no product 'nope'"):
+        search.product("nope", None)
