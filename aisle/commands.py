@@ -12,6 +12,7 @@ import uuid
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -43,7 +44,8 @@ def index(asked: Namespace) -> int:
     """Seals BUNDLE2 and prints its id."""
     bundle = Bundle.open(asked.bundle)
     with _as_file(asked.catalogue) as catalogue:
-        made = reindex(bundle, catalogue, asked.out, asked.merchandising, _settings(asked).threads, _tell)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        made = reindex(bundle, catalogue, asked.out, asked.merchandising, now, _settings(asked).threads, _tell)
     manifest = made.manifest
     if sys.stdout.isatty():
         print(f"bundle {manifest.bundle_id} with {manifest.n_products} products is at {asked.out}")

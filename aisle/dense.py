@@ -1,7 +1,7 @@
 """Exact nearest neighbours over int8 rows: what means the same without sharing a word.
 
-Rows are unit vectors times 127, one byte a dimension: a quarter of float32 in memory and in bytes read at a cold start, at a
-loss of about 1e-3 in cosine. The query stays float32. Scores are computed in slices that fit the cache.
+Rows are unit vectors times 127, one byte a dimension: a quarter of float32 in memory and in bytes read at a cold
+start, at a loss of about 1e-3 in cosine. The query stays float32. Scores are computed in slices that fit the cache.
 It knows vectors and rows, not texts.
 """
 
@@ -46,6 +46,9 @@ class Dense:
 
 def top_rows(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     """The rows of the k highest scores, best first; equal scores by row, so that answers repeat."""
-    k = min(k, len(scores))
-    rows = np.argpartition(scores, len(scores) - k)[len(scores) - k :] if k < len(scores) else np.arange(len(scores))
+    if k >= len(scores):
+        return np.lexsort((np.arange(len(scores)), -scores))
+    least = np.partition(scores, len(scores) - k)[len(scores) - k] if k else np.inf
+    above = np.flatnonzero(scores > least)
+    rows = np.concatenate([above, np.flatnonzero(scores == least)[: k - len(above)]])
     return rows[np.lexsort((rows, -scores[rows]))]

@@ -1,17 +1,24 @@
-"""Texts to unit vectors with the bundle's int8 bi-encoder: mean of the last layer's token vectors, scaled to length one."""
+"""Texts to unit vectors with the bundle's int8 bi-encoder: the mean of its token vectors, scaled to length one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aisle.onnx import Transformer
+from aisle.onnx import Transformer, pooled
 from aisle.text import fold
 
 MAX_TOKENS = 64
+
+
+class TextEncoder(Protocol):
+    """The seam: (len(texts), dim) float32 unit rows."""
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]: ...
 
 
 class Encoder:
@@ -19,14 +26,13 @@ class Encoder:
 
     def __init__(self, folder: Path, threads: int = 1) -> None:
         self._transformer = Transformer(folder, threads, MAX_TOKENS)
-        self.dim: int = self._transformer.session.get_outputs()[0].shape[-1]
+        self.dim = self._transformer.dim
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(len(texts), dim) float32 unit rows."""
         vectors = np.empty((len(texts), self.dim), np.float32)
-        for positions, tokens, mask in self._transformer.outputs([fold(t) for t in texts]):
-            summed = np.einsum("btd,bt->bd", tokens, mask.astype(np.float32))
-            vectors[positions] = summed / np.linalg.norm(summed, axis=1, keepdims=True).clip(1e-12)
+        for batch in self._transformer.run([fold(t) for t in texts]):
+            vectors[batch.positions] = pooled(batch.tokens, batch.mask)
         return vectors
 
     def knows(self, word: str) -> bool:

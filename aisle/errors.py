@@ -7,8 +7,8 @@
     ├── BundleError         the operator: a bundle that cannot be opened or verified     HTTP 503, CLI exit 2
     └── MissingExtra        the operator: a command whose packages are not installed     CLI exit 2
 
-An error says what was seen, which rule it breaks, and what to do about it. The HTTP door and the command line turn these into
-problem+json and exit codes; nothing below them knows about either.
+An error says what was seen, which rule it breaks, and what to do about it. The HTTP door and the command line turn
+these into problem+json and exit codes; nothing below them knows about either.
 """
 
 

@@ -1,6 +1,8 @@
-"""Everything in a bundle that follows from the catalogue, written beside models that stay: the daily refresh, without training.
+"""Everything in a bundle that follows from the catalogue, written beside models that stay: the daily refresh, without
+training.
 
-The workshop fills its draft with the same function, so a fresh catalogue and a fresh build differ in nothing but the models.
+The workshop fills its draft with the same function, so a fresh catalogue and a fresh build differ in nothing but the
+models.
 """
 
 from __future__ import annotations
@@ -10,7 +12,6 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-
 
 from aisle import __version__
 from aisle.bundle import Bundle, Facts, sha256
@@ -46,11 +47,11 @@ def body_text(product: Product) -> str:
 
 
 def write_index(
-    folder: Path, products: Sequence[Product], rules: Rules, floor: float, queries: Sequence[tuple[str, float]], threads: int, report: Report
+    folder: Path, products: Sequence[Product], rules: Rules, floor: float, threads: int, report: Report
 ) -> None:
     """Fill `folder`, which holds encoder/, with all that follows from `products`.
 
-    `floor`: the least cosine that counts as a match; `queries`: what shoppers ask and how often, for suggestions.
+    `floor`: the least cosine that counts as a match.
     """
     report(f"index {len(products)} products: columns, words, suggestions")
     Products.save(products, folder)
@@ -59,7 +60,7 @@ def write_index(
     Lexical.build([body_text(p) for p in products]).save(folder / "lexical" / "body")
     encoder = Encoder(folder / "encoder", threads)
     Understanding.build(products, encoder.knows).save(folder / "understanding")
-    Suggester.build(products, queries).save(folder / "suggest")
+    Suggester.build(products).save(folder / "suggest")
     rules.save(folder / "merchandising.json")
     write_tuned(folder, floor, currency_of(products))
     report(f"index {len(products)} products: vectors")
@@ -82,33 +83,50 @@ def write_golden(folder: Path, queries: Sequence[str], threads: int) -> None:
     record(lambda query: search.ranking(query, 10), queries).save(folder / "golden.json")
 
 
-def reindex(bundle: Bundle, catalogue: Path, out: Path, merchandising: Path | None, threads: int, report: Report) -> Bundle:
+def reindex(
+    bundle: Bundle,
+    catalogue: Path,
+    out: Path,
+    merchandising: Path | None,
+    created_at: str,
+    threads: int,
+    report: Report,
+) -> Bundle:
     """The models of `bundle` over the products of `catalogue`, sealed at `out`; measured figures are dropped.
 
-    Keeps encoder, reranker, ranker and the shop's rules, less the products that left, unless `merchandising` brings new ones. The golden queries are titles of the new catalogue. Raises BadInput and BundleError.
+    Keeps encoder, reranker, ranker and the shop's rules, less the products that left, unless `merchandising` brings new
+    ones. Half of the golden queries are the old bundle's, half are titles of the new catalogue. Raises BadInput and
+    BundleError.
     """
     products = read_catalogue(catalogue, report)
     ids = {p.product_id for p in products}
-    rules = Rules.read(merchandising, ids) if merchandising else Rules.load(bundle.file("merchandising.json")).among(ids)
+    rules = (
+        Rules.read(merchandising, ids) if merchandising else Rules.load(bundle.file("merchandising.json")).among(ids)
+    )
     tuned: dict[str, Any] = json.loads(bundle.file("search.json").read_bytes())
     with sealing(out) as draft:
         for name in MODELS:
             shutil.copytree(bundle.path / name, draft.folder / name)
-        write_index(draft.folder, products, rules, tuned["floor"], [], threads, report)
+        write_index(draft.folder, products, rules, tuned["floor"], threads, report)
         old = Golden.load(bundle.file("golden.json"))
         write_golden(draft.folder, golden_queries(products, [q.query for q in old.queries]), threads)
         facts = {name: getattr(bundle.manifest, name) for name in Facts.__struct_fields__}
         facts |= catalogue_facts(products, draft.folder)
-        facts |= {"data": {catalogue.name: sha256(catalogue)}, "steps": [], "evaluation": {}, "aisle_version": __version__}
+        facts |= {
+            "created_at": created_at,
+            "data": {catalogue.name: sha256(catalogue)},
+            "steps": [],
+            "evaluation": {},
+            "aisle_version": __version__,
+        }
         return draft.seal(Facts(**facts))
 
 
 def golden_queries(products: Sequence[Product], asked: Sequence[str]) -> list[str]:
     """Half of what shoppers ask, half titles, spread over the catalogue."""
     half = GOLDEN_QUERIES // 2
-    every = max(1, len(products) // half)
-    titles = [" ".join(p.title.split()[:6]) for p in products[::every][:half]]
-    return [*dict.fromkeys([*asked[:half], *titles])]
+    titles = [" ".join(p.title.split()[:6]) for p in products]
+    return [*dict.fromkeys(q for queries in (asked, titles) for q in queries[:: -(-len(queries) // half) or 1])]
 
 
 def catalogue_facts(products: Sequence[Product], folder: Path) -> dict[str, Any]:
@@ -116,5 +134,3 @@ def catalogue_facts(products: Sequence[Product], folder: Path) -> dict[str, Any]
     languages = sorted({language for p in products for language in p.titles})
     dim = Dense.load(folder / "dense").rows.shape[1]
     return {"languages": languages, "currency": currency_of(products), "n_products": len(products), "dim": int(dim)}
-
-

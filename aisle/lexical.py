@@ -1,8 +1,8 @@
 """BM25 over one field of the products: exact words, which no embedding replaces for model numbers and names.
 
-bm25s computes every (term, row) weight once, when the index is built; a query then only adds up the posting lists of its terms.
-Serving reads those arrays itself, because importing bm25s costs as much as onnxruntime and scoring takes five lines.
-It knows neither products nor filters: texts in, scores by row out.
+bm25s computes every (term, row) weight once, when the index is built; a query then only adds up the posting lists of
+its terms. Serving reads those arrays itself, because importing bm25s costs as much as onnxruntime and scoring takes
+five lines. It knows neither products nor filters: texts in, scores by row out.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Match(NamedTuple):
 
 
 class Lexical:
-    """One inverted index, column-compressed: the postings of term t are rows[start[t]:start[t+1]] with their weights."""
+    """One inverted index: the postings of term t are rows[start[t]:start[t+1]], with their weights beside them."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Lexical:
         return cls(json.loads((folder / "vocabulary.json").read_text(encoding="utf-8")), *arrays)
 
     def match(self, query: str, extra: str = "") -> Match:
-        """How `query` meets each row; `extra` (the shop's synonyms) adds to the score but not to what must be covered."""
+        """How `query` meets each row; a word of `extra` (the shop's synonyms) covers its share of them."""
         n = len(self.lengths)
         score, coverage, identifiers, matched = np.zeros((4, n), np.float32)
         asked = dict.fromkeys(terms(query))
@@ -88,10 +88,11 @@ class Lexical:
             matched[rows] += 1
             if has_digit(term):
                 identifiers[rows] += idf / digit_mass
-        for term in dict.fromkeys(terms(extra)):
-            if term not in asked:
-                rows, weights = self._postings(term)
-                score[rows] += weights
+        added = [term for term in dict.fromkeys(terms(extra)) if term not in asked]
+        for term in added:
+            rows, weights = self._postings(term)
+            score[rows] += weights
+            coverage[rows] = np.maximum(coverage[rows], 1 / len(added))
         return Match(score, coverage, identifiers, matched)
 
     def _postings(self, term: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:

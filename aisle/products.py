@@ -1,4 +1,6 @@
-"""The products themselves, one JSON line each, read by row only when a hit is shown: a search touches k lines of many thousands."""
+"""The products themselves, one JSON line each, read by row only when a hit is shown: a search touches k lines of many
+thousands.
+"""
 
 from __future__ import annotations
 
@@ -50,5 +52,7 @@ class Products:
         """Raises NotFound where the catalogue has no such product."""
         row = self._row_of.get(product_id)
         if row is None:
-            raise NotFound(f"no product {product_id[:100]!r} in this catalogue", "use a product_id that a search returned")
+            raise NotFound(
+                f"no product {product_id[:100]!r} in this catalogue", "use a product_id that a search returned"
+            )
         return row

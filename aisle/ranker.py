@@ -1,15 +1,16 @@
-"""The learned order of candidates: boosted trees (LambdaMART) over what retrieval, words and the cross-encoder say of each.
+"""The learned order of candidates: boosted trees (LambdaMART) over what retrieval, words and the cross-encoder say of
+each.
 
-No single score is right everywhere: BM25 knows model numbers, the encoder knows meaning, the cross-encoder knows both but is too
-slow for more than a few dozen. The workshop fits two ensembles on queries that no network was trained on: `first` orders all
-candidates, `final` orders the reranked ones with the cross-encoder's opinion added. Both are ONNX tree ensembles, so serving needs
-no boosting library. This module knows features and scores, not products.
+No single score is right everywhere: BM25 knows model numbers, the encoder knows meaning, the cross-encoder knows both
+but is too slow for more than a few dozen. The workshop fits two ensembles on queries that no network was trained on:
+`first` orders all candidates, `final` orders the reranked ones with the cross-encoder's opinion added. Both are ONNX
+tree ensembles, so serving needs no boosting library. This module knows features and scores, not products.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,16 @@ FIRST = (
     "color",
 )
 FINAL = (*FIRST, "cross", "cross_gap")
-RISING = ("lexical", "cosine", "coverage", "identifiers", "category", "brand", "color", "cross")  # never count against a row
+RISING = (
+    "lexical",
+    "cosine",
+    "coverage",
+    "identifiers",
+    "category",
+    "brand",
+    "color",
+    "cross",
+)  # never count against a row
 
 
 class Evidence(NamedTuple):
@@ -49,7 +59,11 @@ class Evidence(NamedTuple):
 
 
 def first_features(
-    evidence: Evidence, rows: NDArray[np.int64], title_terms: NDArray[np.int32], agreement: NDArray[np.float32], query_terms: int
+    evidence: Evidence,
+    rows: NDArray[np.int64],
+    title_terms: NDArray[np.int32],
+    agreement: NDArray[np.float32],
+    query_terms: int,
 ) -> NDArray[np.float32]:
     """(len(rows), len(FIRST)) float32. `agreement`: (len(rows), 3) of category, brand and colour in -1, 0, 1."""
     title, body, cosine = evidence
@@ -73,7 +87,7 @@ def first_features(
 
 
 def final_features(first: NDArray[np.float32], cross: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n, len(FINAL)) float32: the first stage's features with the cross-encoder's logits and their distance to the best."""
+    """(n, len(FINAL)) float32: the first stage's features, the cross-encoder's logits, their distance to the best."""
     return np.column_stack([first, cross, cross.max(initial=-1e3) - cross]).astype(np.float32)
 
 
@@ -81,6 +95,13 @@ def _log_rank(scores: NDArray[np.float32]) -> NDArray[np.float64]:
     order = np.empty(len(scores))
     order[np.argsort(-scores, kind="stable")] = np.arange(len(scores))
     return np.log2(order + 2)
+
+
+class Order(Protocol):
+    """The seam: scores in 0..1 from features, before and after the cross-encoder has read."""
+
+    def first(self, features: NDArray[np.float32]) -> NDArray[np.float32]: ...
+    def final(self, features: NDArray[np.float32]) -> NDArray[np.float32]: ...
 
 
 class Ranker:

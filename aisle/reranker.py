@@ -1,6 +1,9 @@
 """The int8 cross-encoder: reads query and product together and says how well they fit.
 
-The seam is `score(query, texts) -> (len(texts),) float32 logits`: this class, a remote endpoint and a test's fake are equals.
+Query and text go through one encoder as a pair, so each word sees the other side's words; the logit is a weighted
+product of the two sides' mean vectors. With equal weights that is the bi-encoder's cosine, which is where its
+training starts from. The seam is `score(query, texts) -> (len(texts),) float32 logits`: this class, a remote endpoint
+and a test's fake are equals.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from aisle.onnx import Transformer
+from aisle.onnx import Transformer, pooled
 from aisle.text import fold
 
 MAX_TOKENS = 96
@@ -23,17 +26,21 @@ class Reranker(Protocol):
 
 
 class CrossEncoder:
-    """`folder` holds model.onnx and tokenizer.json."""
+    """`folder` holds model.onnx, tokenizer.json and head.npy: (dim + 1,) float32, a weight a dimension and the bias."""
 
     def __init__(self, folder: Path, threads: int = 1) -> None:
         self._transformer = Transformer(folder, threads, MAX_TOKENS)
+        head = np.load(folder / "head.npy")
+        self._weights, self._bias = head[:-1], head[-1]
 
     def score(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
-        """(len(texts),) float32 logits; higher fits better. A pair's score depends on that pair alone."""
+        """(len(texts),) float32 logits; higher fits better. Texts scored together share a quantisation scale."""
         scores = np.empty(len(texts), np.float32)
         asked = fold(query)
-        for positions, logits, _ in self._transformer.outputs([(asked, fold(t)) for t in texts]):
-            scores[positions] = logits[:, 0]
+        for batch in self._transformer.run([(asked, fold(t)) for t in texts]):
+            left = pooled(batch.tokens, batch.mask - batch.second)
+            right = pooled(batch.tokens, batch.second)
+            scores[batch.positions] = (left * right) @ self._weights + self._bias
         return scores
 
 

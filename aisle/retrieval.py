@@ -1,7 +1,8 @@
 """The candidates for a query and their order: what words and meaning find, ranked, then read by the cross-encoder.
 
-The search flow and the workshop share this: the ranker is fitted on the very features that serving computes. Everything is told by
-row; filters have already said which rows may match. It knows no request, no page and no clock of its own.
+The search flow and the workshop share this: the ranker is fitted on the very features that serving computes.
+Everything is told by row; filters have already said which rows may match. It knows no request, no page and no clock
+of its own.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from numpy.typing import NDArray
 
 from aisle.catalogue import product_text
 from aisle.dense import Dense, top_rows
-from aisle.encoder import Encoder
+from aisle.encoder import TextEncoder
 from aisle.filters import Columns
 from aisle.lexical import Lexical
 from aisle.merchandising import Rules
 from aisle.products import Products
-from aisle.ranker import FIRST, Evidence, Ranker, final_features, first_features
+from aisle.ranker import FIRST, Evidence, Order, final_features, first_features
 from aisle.reranker import Reranker
-from aisle.text import fold
+from aisle.text import fold, words
 from aisle.timings import Clock, Timings
 from aisle.types import FACETS, Understood
 from aisle.understanding import Understanding
@@ -32,6 +33,7 @@ RERANKED = 50  # read by the cross-encoder: a page of ten and four more
 SLICE = 10  # pairs between two looks at the clock
 HALF_COVERED = 0.5  # a row with half of the query's idf mass matches by words alone
 
+
 @dataclass(frozen=True)
 class Parts:
     """What a bundle holds, opened. `floor`: the least cosine that counts as a match; `currency`: the catalogue's."""
@@ -41,9 +43,9 @@ class Parts:
     title: Lexical
     body: Lexical
     dense: Dense
-    encoder: Encoder
+    encoder: TextEncoder
     reranker: Reranker
-    ranker: Ranker | None  # None only while the workshop has not fitted it
+    ranker: Order | None  # None only while the workshop has not fitted it
     understanding: Understanding
     rules: Rules
     floor: float
@@ -82,7 +84,7 @@ class Retrieval:
 
     def retrieve(self, reading: Reading, timings: Timings | None = None) -> Evidence | None:
         """What words and meaning say about every row; None where the query has no words."""
-        if not fold(reading.text):
+        if not words(reading.text):
             return None
         title, body = (index.match(reading.text, reading.extra) for index in (self.parts.title, self.parts.body))
         if timings:
@@ -94,13 +96,16 @@ class Retrieval:
 
     def candidates(self, evidence: Evidence, matches: Rows) -> Rows:
         """The best of `matches` by words and by meaning, in row order."""
-        words = evidence.title.score[matches] + evidence.body.score[matches]
-        found = [matches[top_rows(scores, CANDIDATES)] for scores in (words, evidence.cosine[matches])]
-        return np.union1d(*found)
+        lexical = evidence.title.score[matches] + evidence.body.score[matches]
+        found = top_rows(lexical, CANDIDATES)
+        near = top_rows(evidence.cosine[matches], CANDIDATES)
+        return matches[np.union1d(found[lexical[found] > 0], near)]
 
     def features(self, reading: Reading, evidence: Evidence, rows: Rows) -> NDArray[np.float32]:
         """(len(rows), len(FIRST)) float32."""
-        agreement = np.column_stack([self._agreement(reading.understood, facet, rows) for facet in ("category", "brand", "color")])
+        agreement = np.column_stack(
+            [self._agreement(reading.understood, facet, rows) for facet in ("category", "brand", "color")]
+        )
         asked = len(reading.text.split())
         return first_features(evidence, rows, self.parts.title.lengths, agreement, asked)
 
@@ -123,7 +128,7 @@ class Retrieval:
     def rerank(self, text: str, ranked: Ranked, deadline: float) -> Ranked | None:
         """`ranked` with its first rows in the final order, or None where the deadline does not allow it."""
         count = min(RERANKED, len(ranked.features))
-        cross = self._read_pairs(text, ranked.rows[:count], deadline)
+        cross = self.read_pairs(text, ranked.rows[:count], deadline)
         if cross is None:
             return None
         if not count or not self.parts.ranker:
@@ -131,7 +136,9 @@ class Retrieval:
         scores = self.parts.ranker.final(final_features(ranked.features[:count], cross))
         order = np.lexsort((np.arange(count), -scores))
         # Rows that were not read keep their order below those that were.
-        rest = ranked.scores[count:] * min(1.0, float(scores.min()) / max(float(ranked.scores[count:].max(initial=0)), 1e-6))
+        rest = ranked.scores[count:] * min(
+            1.0, float(scores.min()) / max(float(ranked.scores[count:].max(initial=0)), 1e-6)
+        )
         return Ranked(
             np.concatenate([ranked.rows[:count][order], ranked.rows[count:]]),
             np.concatenate([scores[order], rest]),
@@ -139,7 +146,7 @@ class Retrieval:
             cross[order],
         )
 
-    def _read_pairs(self, text: str, rows: Rows, deadline: float) -> NDArray[np.float32] | None:
+    def read_pairs(self, text: str, rows: Rows, deadline: float) -> NDArray[np.float32] | None:
         """(len(rows),) float32 logits, or None as soon as the next slice would end after the deadline."""
         scores: list[NDArray[np.float32]] = []
         started = self._clock()
@@ -159,7 +166,7 @@ class Retrieval:
         return np.logical_or(covered, evidence.cosine >= self.parts.floor)
 
     def _agreement(self, understood: Understood, facet: str, rows: Rows) -> NDArray[np.float32]:
-        """(len(rows),): 1 where the product has the value that the query named, -1 where another, 0 where none was named."""
+        """(len(rows),): 1 where the product has the value that the query named, -1 another, 0 it named none."""
         value = getattr(understood, facet)
         if value is None:
             return np.zeros(len(rows), np.float32)

@@ -1,4 +1,6 @@
-"""The wiring: a bundle and a few settings in, services that answer out. The only place that knows which class plays which part."""
+"""The wiring: a bundle and a few settings in, services that answer out. The only place that knows which class plays
+which part.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,7 @@ class Services:
     def score(self, pairs: list[tuple[str, str]]) -> list[float]:
         """One score in 0..1 per (query, text)."""
         reranker = self._search.parts.reranker
-        # One pair at a time: dynamic quantisation scales activations by the whole batch, and neighbours must not matter.
+        # One pair at a time: dynamic quantisation scales activations by the batch, and neighbours must not matter.
         return [float(sigmoid(reranker.score(query, [text]))[0]) for query, text in pairs]
 
     def health(self) -> Health:

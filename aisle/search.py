@@ -1,8 +1,9 @@
 """From a shopper's query to an ordered page: understand, retrieve, filter, rank, rerank, collapse.
 
-Words (BM25) and meaning (vectors) are asked about every product; what either finds, inside the filters, is a match. The learned ranker
-orders a few hundred candidates, the cross-encoder reads the best fifty if the time budget allows, the shop's own rules have the last
-word, and the variants of one article become one hit. This flow knows no clock, file or network: they are handed in.
+Words (BM25) and meaning (vectors) are asked about every product; what either finds, inside the filters, is a match.
+The learned ranker orders a few hundred candidates, the cross-encoder reads the best fifty if the time budget allows,
+the shop's own rules have the last word, and the variants of one article become one hit. This flow knows no clock,
+file or network: they are handed in.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from msgspec import UNSET
 from aisle.filters import relax
 from aisle.ranker import FINAL, FIRST, Evidence
 from aisle.retrieval import Parts, Ranked, Reading, Retrieval, Rows
-from aisle.text import fold
 from aisle.timings import Clock, Timings
 from aisle.types import Filters, Hit, Product, ProductResponse, Range, SearchRequest, SearchResponse
 
-LEAST_SHARE = 0.5  # of the best score, for a row to take part in a sort by price: cheap accessories would win it otherwise
+LEAST_SHARE = (
+    0.5  # of the best score, for a row to take part in a sort by price: cheap accessories would win it otherwise
+)
 
 
 class Page(NamedTuple):
@@ -70,12 +72,11 @@ class Search:
         reading = self._retrieval.read(query)
         evidence = self._retrieval.retrieve(reading)
         matches, _ = self._matches(request, reading, evidence)
-        if evidence is None or not len(matches):
-            return []
-        ranked = self._retrieval.rank(reading, evidence, matches)
-        ranked = self._retrieval.rerank(reading.text, ranked, deadline=np.inf) or ranked
+        ranked, _ = self._ranked(request, reading, evidence, matches, Timings(lambda: -np.inf))
         rows = ranked.rows[:k].tolist()
-        return [(self.parts.products[row].product_id, float(score)) for row, score in zip(rows, ranked.scores, strict=False)]
+        return [
+            (self.parts.products[row].product_id, float(score)) for row, score in zip(rows, ranked.scores, strict=False)
+        ]
 
     def product(self, product_id: str, lang: str | None) -> ProductResponse:
         """One product, titled in `lang` where the catalogue has that, and the ids of its variants. Raises NotFound."""
@@ -115,7 +116,7 @@ class Search:
 
     def _browsed(self, matches: Rows) -> Ranked:
         """Without words, the well rated first."""
-        rating = np.nan_to_num(self.parts.columns.rating[matches] / 5)
+        rating = np.nan_to_num(self.parts.columns.rating[matches] / 5).astype(np.float32)
         order = np.lexsort((matches, -rating))
         return Ranked(matches[order], rating[order], np.zeros((0, len(FIRST)), np.float32), np.zeros(0, np.float32))
 
@@ -135,8 +136,8 @@ class Search:
         buried = {self.parts.products.row(p) for p in self.parts.rules.buries(request.query)}
         order = np.arange(len(ranked.rows))
         if pins or buried:
-            place = [pins.get(row, len(pins) + (row in buried)) for row in ranked.rows.tolist()]
-            order = np.lexsort((order, place))
+            places = [pins.get(row, len(pins) + (row in buried)) for row in ranked.rows.tolist()]
+            order = np.lexsort((order, np.array(places)))
         _, first = np.unique(group[ranked.rows[order]], return_index=True)
         positions = order[np.sort(first)]
         found, counts = np.unique(group[matches], return_counts=True)
@@ -151,7 +152,7 @@ class Search:
 
 
 def attempts(asked: Filters, price: Range | None) -> Iterator[tuple[str, Filters]]:
-    """The filters to try in turn, each with the name of what was given up for it: first the price read from the query, then `relax`'s."""
+    """The filters to try in turn, each with what was given up for it: the price in the query, then `relax`'s."""
     if price is not None and asked.price is UNSET:
         yield "", msgspec.structs.replace(asked, price=price)
         yield "understood.price", asked

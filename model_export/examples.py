@@ -1,7 +1,7 @@
 """What the networks learn from: queries, texts, and which text answers which query how well.
 
-A text is a product as the models read it. A product with several languages has several renderings, of which training draws one,
-so that a Chinese query must find a product whose Chinese title is missing.
+A text is a product as the models read it. A product with several languages has several renderings, of which training
+draws one, so that a Chinese query must find a product whose Chinese title is missing.
 """
 
 from __future__ import annotations
@@ -15,16 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aisle.catalogue import product_text
+from aisle.errors import BadInput
 from aisle.types import Product
 from model_export.datasets import Corpus
+
+MIN_TRAIN = 20  # labelled train queries: fewer teach nothing
 
 
 @dataclass
 class Examples:
     """Query i is answered by the texts of gains[i] (text number -> gain in 0..1]); other texts answer it not at all.
 
-    `renderings[t]`: the ways text t may be written, the full one first. `hard[i]`: texts that look like answers and are not
-    (filled by mining).
+    `renderings[t]`: the ways text t may be written, the full one first. `hard[i]`: texts that look like answers and are
+    not, filled by mining.
     """
 
     queries: list[str]
@@ -50,7 +53,8 @@ class Examples:
         """`count` hard texts, filled up with any texts where mining found fewer."""
         hard = self.hard[query] if self.hard else np.zeros(0, np.int64)
         drawn = random.choice(hard, min(count, len(hard)), replace=False).tolist() if len(hard) else []
-        return drawn + random.integers(len(self.renderings), size=count - len(drawn)).tolist()
+        others: list[int] = random.integers(len(self.renderings), size=count - len(drawn)).tolist()
+        return drawn + others
 
 
 def epochs(size: int, batch: int, steps: int, random: np.random.Generator) -> Sequence[NDArray[np.int64]]:
@@ -61,8 +65,11 @@ def epochs(size: int, batch: int, steps: int, random: np.random.Generator) -> Se
 
 
 def assemble(corpora: Sequence[Corpus], hidden: Collection[str]) -> Examples:
-    """All train examples of `corpora` in one: labelled queries, judged pairs, titles in other languages, and, where a catalogue has
-    no labels, the beginning of its descriptions. Queries whose id is in `hidden` are left out."""
+    """All train examples of `corpora` in one; queries whose id is in `hidden` are left out.
+
+    They are labelled queries, judged pairs, titles in other languages and, where a catalogue has no labels, how its
+    descriptions begin.
+    """
     examples = Examples([], [], [])
     for corpus in corpora:
         first = len(examples.renderings)
@@ -102,7 +109,15 @@ def renderings(product: Product) -> list[str]:
 
 
 def ranker_queries(corpus: Corpus, share: float) -> list[str]:
-    """The ids of that share of the labelled train queries that is hidden from the networks, the same on every machine."""
+    """The ids of that share of the labelled train queries that is hidden from the networks, the same everywhere.
+
+    Raises BadInput where there are too few queries to learn from and rank by.
+    """
     labelled = corpus.labelled
     train = [q for q in labelled.qrels if labelled.splits[q] == "train" and any(labelled.qrels[q].values())]
-    return [q for q in train if crc32(q.encode()) % 1000 < share * 1000]
+    if len(train) < MIN_TRAIN:
+        raise BadInput(
+            f"{corpus.name} has {len(train)} train queries with a relevant product", f"label at least {MIN_TRAIN}"
+        )
+    by_hash = sorted(train, key=lambda q: (crc32(q.encode()), q))
+    return by_hash[: max(1, round(share * len(train)))]

@@ -1,19 +1,21 @@
-"""From a trained network to the int8 ONNX that serves: export through optimum, fuse, quantise, compare with the original.
+"""From a trained network to the int8 ONNX that serves: export through optimum, fuse, quantise, compare with the
+original.
 
-The int8 scheme cannot saturate: weights keep 7 bits per channel (`reduce_range`), because AVX2 processors without VNNI add pairs of
-u8 x s8 products in 16 bits. Lambda promises AVX2 only.
+The int8 scheme cannot saturate: weights keep 7 bits per channel (`reduce_range`), because AVX2 processors without
+VNNI add pairs of u8 x s8 products in 16 bits. Lambda promises AVX2 only.
 """
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
 
 import numpy as np
 import onnx
+import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.transformers.fusion_options import FusionOptions
 from onnxruntime.transformers.optimizer import optimize_model
@@ -26,19 +28,18 @@ from aisle.encoder import Encoder
 from aisle.reranker import CrossEncoder as ServedCrossEncoder
 from model_export.networks import BiEncoder, CrossEncoder
 
-Task = Literal["feature-extraction", "text-classification"]
-
 
 def seal_encoder(network: BiEncoder, folder: Path, texts: Sequence[str]) -> dict[str, float]:
     """Write encoder/ and return its parity figures on `texts`: cosine of int8 with torch vectors, smallest and mean."""
-    export(network.encoder, network.tokenizer, "feature-extraction", folder)
+    export(network.encoder, network.tokenizer, folder)
     cosines = (Encoder(folder, threads=2).encode(texts) * network.encode(texts)).sum(1)
     return {"cosine_min": float(cosines.min()), "cosine_mean": float(cosines.mean()), "bytes": _bytes(folder)}
 
 
 def seal_reranker(network: CrossEncoder, folder: Path, pairs: Sequence[tuple[str, str]]) -> dict[str, float]:
     """Write reranker/ and return its parity figures on `pairs`: largest logit difference, correlation with torch."""
-    export(network.classifier, network.tokenizer, "text-classification", folder)
+    export(network.encoder, network.tokenizer, folder)
+    np.save(folder / "head.npy", torch.cat([network.weights, network.bias[None]]).detach().cpu().numpy())
     served = ServedCrossEncoder(folder, threads=2)
     logits = np.array([served.score(q, [t])[0] for q, t in pairs])
     torch_logits = network.score_pairs(pairs)
@@ -49,16 +50,19 @@ def seal_reranker(network: CrossEncoder, folder: Path, pairs: Sequence[tuple[str
     }
 
 
-def export(model: PreTrainedModel, tokenizer: Tokenizer, task: Task, folder: Path) -> None:
+def export(model: PreTrainedModel, tokenizer: Tokenizer, folder: Path) -> None:
     """model.onnx (int8) and tokenizer.json in a new `folder`."""
     folder.mkdir(parents=True)
     tokenizer.no_truncation()
     tokenizer.save(str(folder / "tokenizer.json"))
     logging.getLogger("onnxruntime.transformers").setLevel(logging.ERROR)
+    model = copy.deepcopy(model).cpu().eval()
     with TemporaryDirectory() as scratch:
         plain, fused = Path(scratch, "plain.onnx"), Path(scratch, "fused.onnx")
-        config = TasksManager.get_exporter_config_constructor("onnx", model, task=task, library_name="transformers")(model.config)
-        export_onnx(model.cpu().eval(), config, plain, opset=17, disable_dynamic_axes_fix=True)
+        config = TasksManager.get_exporter_config_constructor(
+            "onnx", model, task="feature-extraction", library_name="transformers"
+        )(model.config)
+        export_onnx(model, config, plain, opset=17, disable_dynamic_axes_fix=True)
         optimised = optimize_model(
             str(plain),
             "bert",

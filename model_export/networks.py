@@ -1,7 +1,7 @@
 """The two networks of the workshop, as torch sees them, and how texts become their inputs.
 
-A bi-encoder is a BERT-like encoder with mean pooling; a cross-encoder is the same encoder with a one-logit head on [CLS]. Teachers
-and students differ only in depth, so a student starts from its teacher's layers.
+A bi-encoder is a BERT-like encoder with mean pooling; a cross-encoder is the same encoder with a one-logit head on
+[CLS]. Teachers and students differ only in depth, so a student starts from its teacher's layers.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from tqdm import tqdm
-from transformers import AutoModel, BertForSequenceClassification, BertModel
+from transformers import AutoModel, BertModel
 
 from aisle.encoder import MAX_TOKENS as TEXT_TOKENS
 from aisle.onnx import batches, padded
 from aisle.reranker import MAX_TOKENS as PAIR_TOKENS
 from aisle.text import fold
 from model_export.vocabulary import Vocabulary
+
+SCALE = 20.0  # inverse temperature of cosine similarities, as sentence-transformers uses
 
 
 def device() -> torch.device:
@@ -39,7 +41,7 @@ def precision() -> AbstractContextManager[object]:
 def base_encoder(path: Path, vocabulary: Vocabulary, seed: int) -> BertModel:
     """The pretrained encoder with the shop's vocabulary in place of its own."""
     torch.manual_seed(seed)
-    encoder = AutoModel.from_pretrained(path, attn_implementation="sdpa")
+    encoder: BertModel = AutoModel.from_pretrained(path, attn_implementation="sdpa")
     vectors = vocabulary.embeddings(encoder.get_input_embeddings().weight.detach().numpy(), seed)
     encoder.set_input_embeddings(nn.Embedding.from_pretrained(torch.from_numpy(vectors), freeze=False, padding_idx=0))
     encoder.config.vocab_size = len(vectors)
@@ -68,9 +70,8 @@ class BiEncoder(nn.Module):
         return by_length(self.tokenizer, [fold(t) for t in texts], TEXT_TOKENS, self._vectors)
 
     def _vectors(self, inputs: dict[str, Tensor]) -> Tensor:
-        tokens = self.encoder(**inputs).last_hidden_state  # (batch, tokens, dim)
-        mask = inputs["attention_mask"].unsqueeze(-1)
-        return nn.functional.normalize((tokens.float() * mask).sum(1), dim=-1)
+        second = inputs.pop("token_type_ids")
+        return pooled(self.encoder(**inputs).last_hidden_state, inputs["attention_mask"] - second)
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(len(texts), dim) float32 unit rows, without gradients."""
@@ -78,23 +79,33 @@ class BiEncoder(nn.Module):
 
 
 class CrossEncoder(nn.Module):
-    """(query, text) pairs to one logit each."""
+    """(query, text) pairs to one logit each: a weighted product of the sides' mean vectors, which saw each other.
+
+    It starts as the bi-encoder's scaled cosine, and so needs few steps to become better than it.
+    """
 
     def __init__(self, encoder: BertModel, tokenizer: Tokenizer) -> None:
         super().__init__()
-        config = copy.deepcopy(encoder.config)
-        config.num_labels = 1
-        self.classifier, self.tokenizer = BertForSequenceClassification(config), tokenizer
-        self.classifier.bert.load_state_dict(copy.deepcopy(encoder.state_dict()), strict=False)
+        self.encoder, self.tokenizer = copy.deepcopy(encoder), tokenizer
+        self.weights = nn.Parameter(torch.full((encoder.config.hidden_size,), SCALE))
+        self.bias = nn.Parameter(torch.zeros(()))
         self.to(device())
+
+    def shallow(self, layers: int) -> CrossEncoder:
+        """A student: a copy with fewer layers and the same head."""
+        student = CrossEncoder(shallow(self.encoder, layers), self.tokenizer)
+        student.weights, student.bias = copy.deepcopy(self.weights), copy.deepcopy(self.bias)
+        return student
 
     def forward(self, pairs: Sequence[tuple[str, str]]) -> Tensor:
         """(len(pairs),) float32 logits, with gradients."""
         return by_length(self.tokenizer, [(fold(q), fold(t)) for q, t in pairs], PAIR_TOKENS, self._logits)
 
     def _logits(self, inputs: dict[str, Tensor]) -> Tensor:
-        logits: Tensor = self.classifier(**inputs).logits
-        return logits[:, 0].float()
+        second = inputs.pop("token_type_ids")
+        tokens = self.encoder(**inputs).last_hidden_state
+        left, right = pooled(tokens, inputs["attention_mask"] - second), pooled(tokens, second)
+        return (left * right * self.weights).sum(-1) + self.bias  # a product under autocast would be bfloat16
 
     def score(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
         """(len(texts),) float32 logits: the seam of aisle.reranker.Reranker."""
@@ -105,13 +116,18 @@ class CrossEncoder(nn.Module):
         return inferred(self, pairs)
 
 
+def pooled(tokens: Tensor, mask: Tensor) -> Tensor:
+    """(batch, dim) float32 unit rows from (batch, longest, dim) token vectors, as aisle.onnx.pooled."""
+    return nn.functional.normalize((tokens.float() * mask.unsqueeze(-1)).sum(1), dim=-1)
+
+
 def by_length(
     tokenizer: Tokenizer,
     inputs: Sequence[str] | Sequence[tuple[str, str]],
     max_tokens: int,
     compute: Callable[[dict[str, Tensor]], Tensor],
 ) -> Tensor:
-    """`compute` over inputs of like length together, results in the order of `inputs`: padding costs as much as text."""
+    """`compute` over inputs of like length together, in the order of `inputs`: padding costs as much as text."""
     tokenizer.enable_truncation(max_tokens)
     encodings = tokenizer.encode_batch(list(inputs))
     order, parts = [], []
@@ -128,4 +144,9 @@ def inferred(network: nn.Module, inputs: Sequence[str] | Sequence[tuple[str, str
     """The network's output for all inputs, computed a few thousand at a time in evaluation mode."""
     network.eval()
     steps = range(0, len(inputs), 4096)
-    return np.concatenate([network(inputs[i : i + 4096]).cpu().numpy() for i in tqdm(steps, desc="encoding", mininterval=2, leave=False, disable=None)])
+    return np.concatenate(
+        [
+            network(inputs[i : i + 4096]).cpu().numpy()
+            for i in tqdm(steps, desc="encoding", mininterval=2, leave=False, disable=None)
+        ]
+    )

@@ -1,7 +1,7 @@
 """Fit the final order: LambdaMART over the features that serving computes, on queries that no network was trained on.
 
-Two ensembles, `first` over all candidates and `final` over the reranked ones, monotone in the features that can only speak for a
-product, and exported to ONNX. Also the least cosine that counts as a match, read off the same queries.
+Two ensembles, `first` over all candidates and `final` over the reranked ones, monotone in the features that can only
+speak for a product, and exported to ONNX. Also the least cosine that counts as a match, read off the same queries.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from onnxmltools.convert.common.data_types import FloatTensorType
 from tqdm import tqdm
 
-from aisle.catalogue import product_text
 from aisle.ranker import FINAL, FIRST, RISING, final_features
 from aisle.retrieval import RERANKED, Parts, Retrieval
 
@@ -46,27 +45,36 @@ class Judged:
     text: str
 
 
-def fit_ranker(parts: Parts, queries: Sequence[tuple[str, dict[str, int]]], folder: Path, seed: int) -> dict[str, float]:
+def fit_ranker(
+    parts: Parts, queries: Sequence[tuple[str, dict[str, int]]], folder: Path, seed: int
+) -> dict[str, float]:
     """Write ranker/ from (query, product_id -> rating) and return what was learned from how much.
 
     `parts.ranker` is None: candidates come from retrieval alone.
     """
     retrieval = Retrieval(parts, clock=lambda: 0.0)
     folder.mkdir(parents=True)
-    judged = [_judge(retrieval, query, ratings) for query, ratings in tqdm(queries, "ranker features", leave=False, disable=None, mininterval=2)]
+    judged = [
+        _judge(retrieval, query, ratings)
+        for query, ratings in tqdm(queries, "ranker features", leave=False, disable=None, mininterval=2)
+    ]
     judged = [j for j in judged if j.ratings.any()]
     first = _boost([j.features for j in judged], [j.ratings for j in judged], FIRST, seed)
     _export(first, len(FIRST), folder / "first.onnx")
     features, ratings = [], []
     for j in tqdm(judged, "ranker logits", leave=False, disable=None, mininterval=2):
         top = np.argsort(-np.asarray(first.predict(j.features)), kind="stable")[:RERANKED]
-        texts = [product_text(parts.products[row]) for row in j.rows[top]]
-        features.append(final_features(j.features[top], parts.reranker.score(j.text, texts)))
+        cross = retrieval.read_pairs(j.text, j.rows[top], deadline=np.inf)
+        assert cross is not None  # no deadline, no refusal
+        features.append(final_features(j.features[top], cross))
         ratings.append(j.ratings[top])
     final = _boost(features, ratings, FINAL, seed)
     _export(final, len(FINAL), folder / "final.onnx")
     gains = dict(zip(FINAL, final.feature_importance("gain"), strict=True))
-    return {"queries": len(judged), **{f"gain_{name}": round(float(g / sum(gains.values())), 3) for name, g in gains.items()}}
+    return {
+        "queries": len(judged),
+        **{f"gain_{name}": round(float(g / sum(gains.values())), 3) for name, g in gains.items()},
+    }
 
 
 def fit_floor(parts: Parts, queries: Sequence[tuple[str, dict[str, int]]]) -> float:
@@ -104,5 +112,7 @@ def _boost(
 
 
 def _export(booster: lgb.Booster, width: int, path: Path) -> None:
-    model = onnxmltools.convert_lightgbm(booster, initial_types=[("features", FloatTensorType([None, width]))], target_opset=15)
+    model = onnxmltools.convert_lightgbm(
+        booster, initial_types=[("features", FloatTensorType([None, width]))], target_opset=15
+    )
     path.write_bytes(model.SerializeToString())

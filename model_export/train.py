@@ -1,7 +1,8 @@
-"""Fine-tune the teachers: a bi-encoder by contrast, then a cross-encoder by lists, each on the errors of what came before.
+"""Fine-tune the teachers: a bi-encoder by contrast, then a cross-encoder by lists, each on the errors of what came
+before.
 
-Each loop draws batches with a seeded generator, follows a linear warm-up and decay, and returns its loss curve. The objective and
-the data are arguments, so the students of `distil.py` run through the same loop.
+Each loop draws batches with a seeded generator, follows a linear warm-up and decay, and returns its loss curve. The
+objective and the data are arguments, so the students of `distil.py` run through the same loop.
 """
 
 from __future__ import annotations
@@ -18,14 +19,17 @@ from transformers import get_linear_schedule_with_warmup
 from aisle.dense import top_rows
 from aisle.lexical import Lexical
 from model_export.examples import Examples, epochs
-from model_export.networks import BiEncoder, CrossEncoder
+from model_export.networks import SCALE, BiEncoder, CrossEncoder
 
 Curve = list[tuple[int, float]]
-SCALE = 20.0  # inverse temperature of cosine similarities, as sentence-transformers uses
 
 
 def optimise(
-    network: nn.Module, loss_of: Callable[[NDArray[np.int64]], Tensor], batches: Sequence[NDArray[np.int64]], rate: float, name: str
+    network: nn.Module,
+    loss_of: Callable[[NDArray[np.int64]], Tensor],
+    batches: Sequence[NDArray[np.int64]],
+    rate: float,
+    name: str,
 ) -> Curve:
     """Run AdamW over `batches` of positions; the curve has the mean loss of every 20 steps."""
     network.train()
@@ -36,7 +40,7 @@ def optimise(
     bar = tqdm(batches, desc=name, unit="step", mininterval=2, leave=False, disable=None)
     for step, positions in enumerate(bar, 1):
         loss = loss_of(positions)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         schedule.step()
@@ -50,8 +54,10 @@ def optimise(
     return curve
 
 
-def train_bi_encoder(network: BiEncoder, examples: Examples, steps: int, batch: int, rate: float, hard: int, seed: int) -> Curve:
-    """Contrast each query's answer with the other queries' answers and `hard` mined texts (InfoNCE, van den Oord et al. 2018).
+def train_bi_encoder(
+    network: BiEncoder, examples: Examples, steps: int, batch: int, rate: float, hard: int, seed: int
+) -> Curve:
+    """Contrast each query's answer with the batch's other answers and `hard` mined texts (InfoNCE, van den Oord 2018).
 
     A text in the batch that answers the query at least as well as the drawn one is no negative and is left out.
     """
@@ -74,7 +80,9 @@ def train_bi_encoder(network: BiEncoder, examples: Examples, steps: int, batch: 
     return optimise(network, loss_of, epochs(len(examples.queries), batch, steps, random), rate, "bi-encoder")
 
 
-def as_good(examples: Examples, positions: NDArray[np.int64], answers: list[int], texts: list[int]) -> NDArray[np.bool_]:
+def as_good(
+    examples: Examples, positions: NDArray[np.int64], answers: list[int], texts: list[int]
+) -> NDArray[np.bool_]:
     """(queries, texts): whether the text answers the query at least as well as the query's drawn answer."""
     rows = []
     for i, answer in zip(positions, answers, strict=True):
@@ -83,13 +91,19 @@ def as_good(examples: Examples, positions: NDArray[np.int64], answers: list[int]
     return np.array(rows)
 
 
-def train_cross_encoder(network: CrossEncoder, examples: Examples, steps: int, batch: int, rate: float, hard: int, seed: int) -> Curve:
-    """Each query's answer must win over `hard` mined texts: softmax cross-entropy against the list's gains (ListNet, Cao et al. 2007)."""
+def train_cross_encoder(
+    network: CrossEncoder, examples: Examples, steps: int, batch: int, rate: float, hard: int, seed: int
+) -> Curve:
+    """Each query's answer must win over `hard` mined texts: cross-entropy with the gains (ListNet, Cao et al. 2007)."""
     random = np.random.default_rng(seed)
 
     def loss_of(positions: NDArray[np.int64]) -> Tensor:
         lists = [[examples.answer(i, random), *examples.distractors(i, hard, random)] for i in positions]
-        pairs = [(examples.queries[i], examples.rendering(t, random)) for i, ts in zip(positions, lists, strict=True) for t in ts]
+        pairs = [
+            (examples.queries[i], examples.rendering(t, random))
+            for i, ts in zip(positions, lists, strict=True)
+            for t in ts
+        ]
         logits = network(pairs).view(len(lists), -1)
         gains = [[examples.gains[i].get(t, 0.0) for t in ts] for i, ts in zip(positions, lists, strict=True)]
         target = torch.tensor(gains, device=logits.device)
@@ -99,13 +113,15 @@ def train_cross_encoder(network: CrossEncoder, examples: Examples, steps: int, b
 
 
 def mine(examples: Examples, network: BiEncoder | None, depth: int, lexical: Lexical) -> None:
-    """Fill `examples.hard`: for each query the `depth` best texts by BM25, and by `network` where given, that do not answer it well.
+    """Fill `examples.hard`: for each query the `depth` best texts by BM25 and `network` that are not its best answers.
 
     A text with a lower gain than the query's best stays in: telling 2 from 3 is worth learning too.
     """
     hard: list[NDArray[np.int64]] = []
     near = nearest(network, examples, depth) if network else [np.zeros(0, np.int64)] * len(examples.queries)
-    for i, query in enumerate(tqdm(examples.queries, desc="mining", unit="query", mininterval=2, leave=False, disable=None)):
+    for i, query in enumerate(
+        tqdm(examples.queries, desc="mining", unit="query", mininterval=2, leave=False, disable=None)
+    ):
         found = np.union1d(top_rows(lexical.match(query).score, depth), near[i])
         best = max(examples.gains[i].values())
         hard.append(np.array([t for t in found.tolist() if examples.gains[i].get(t, 0.0) < best], np.int64))

@@ -1,8 +1,9 @@
-"""The shop's own vocabulary: the base model's WordPiece tokens that matter here, plus the shop's characters and frequent words.
+"""The shop's own vocabulary: the base model's WordPiece tokens that matter here, plus the shop's own.
 
-Fewer base tokens make the model small; whole-word tokens for what the shop writes often ("64gb", a brand) make inputs short; and
-Han characters that an English base model lacks are what makes Chinese work. A new token starts as the mean of the pieces that
-stood for it; a character that had none starts at random, in the base model's spread, and is learned.
+Fewer base tokens make the model small; whole-word tokens for what the shop writes often ("64gb", a brand) make inputs
+short; and Han characters that an English base model lacks are what makes Chinese work. A new token starts as the mean
+of the pieces that stood for it; a character that had none starts at random, in the base model's spread, and is
+learned.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _PLAIN = re.compile(r"(##)?[a-z0-9]+|(##)?[!-/:-@\[-`{-~]")
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """`tokenizer` numbers the tokens; row i of `pieces` lists the base ids whose mean starts token i (empty: random)."""
+    """`tokenizer` numbers the tokens; `pieces[i]` lists the base ids whose mean starts token i (none: random)."""
 
     tokenizer: Tokenizer
     pieces: list[list[int]]
@@ -43,10 +44,10 @@ class Vocabulary:
 def fit(base_model: Path, texts: Iterable[str], keep: int, add: int, min_count: int = 20) -> Vocabulary:
     """The vocabulary for a shop whose texts are `texts`.
 
-    Kept: special tokens, every token the texts use, single letters and digits, and the first `keep` plain tokens of the base
-    (WordPiece vocabularies are sorted by frequency), so that a shopper's everyday word still means something.
-    Added: every CJK character of the texts, and at most `add` words that occur `min_count` times or more and were split,
-    those that save the most tokens first. Raises BadInput where the base model's tokenizer is not WordPiece.
+    Kept: special tokens, every token the texts use, single letters and digits, and the first `keep` plain tokens of the
+    base (WordPiece vocabularies are sorted by frequency), so that a shopper's everyday word still means something.
+    Added: every CJK character of the texts, and at most `add` words that occur `min_count` times or more and were
+    split, those that save the most tokens first. Raises BadInput where the base model's tokenizer is not WordPiece.
     """
     base = Tokenizer.from_file(str(base_model / "tokenizer.json"))
     base.no_truncation()
@@ -77,7 +78,7 @@ def fit(base_model: Path, texts: Iterable[str], keep: int, add: int, min_count: 
 
 
 def tokenizer_over(tokens: list[str]) -> Tokenizer:
-    """A WordPiece tokenizer whose ids are the positions in `tokens`; texts arrive folded, Han characters stand alone."""
+    """A WordPiece tokenizer whose ids are the positions in `tokens`; Han characters stand alone."""
     tokenizer = Tokenizer(models.WordPiece({t: i for i, t in enumerate(tokens)}, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = _splitter()

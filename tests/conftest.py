@@ -30,4 +30,6 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's exporter and LightGBM's converter warn about their own internals
-        return build(read_recipe(str(Path(__file__).with_name("tiny.toml"))), None, folder / "bundle", folder / "report.html").path
+        return build(
+            read_recipe(str(Path(__file__).with_name("tiny.toml"))), None, folder / "bundle", folder / "report.html"
+        ).path

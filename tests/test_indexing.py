@@ -22,7 +22,15 @@ x-3,Garden chair,花园椅,80,EUR,green,garden
 def refreshed(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder = tmp_path_factory.mktemp("refreshed")
     (folder / "catalogue.csv").write_text(CATALOGUE)
-    return reindex(Bundle.open(tiny_bundle), folder / "catalogue.csv", folder / "bundle", None, 1, lambda _: None)
+    return reindex(
+        Bundle.open(tiny_bundle),
+        folder / "catalogue.csv",
+        folder / "bundle",
+        None,
+        "2026-01-02T03:04:05+00:00",
+        1,
+        lambda _: None,
+    )
 
 
 def test_the_new_products_are_found_by_both_languages(refreshed: Bundle) -> None:
@@ -39,7 +47,7 @@ def test_models_stay_and_figures_go(refreshed: Bundle, tiny_bundle: Path) -> Non
     assert models == {f.path: f.sha256 for f in refreshed.manifest.files if f.path in models}
     new = refreshed.manifest
     assert (new.evaluation, new.steps, new.n_products, new.currency, new.languages) == ({}, [], 3, "EUR", ["zh"])
-    assert list(new.data) == ["catalogue.csv"]
+    assert (list(new.data), new.created_at) == (["catalogue.csv"], "2026-01-02T03:04:05+00:00")
     assert new.bundle_id != old.bundle_id
 
 
@@ -51,5 +59,13 @@ def test_the_golden_queries_replay_on_the_machine_that_recorded_them(refreshed: 
 def test_a_broken_catalogue_leaves_no_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.csv").write_text("product_id,title\n1,\n")
     with pytest.raises(BadInput, match="title"):
-        reindex(Bundle.open(tiny_bundle), tmp_path / "bad.csv", tmp_path / "out", None, 1, lambda _: None)
+        reindex(
+            Bundle.open(tiny_bundle),
+            tmp_path / "bad.csv",
+            tmp_path / "out",
+            None,
+            "2026-01-02T03:04:05+00:00",
+            1,
+            lambda _: None,
+        )
     assert [p.name for p in tmp_path.iterdir()] == ["bad.csv"]

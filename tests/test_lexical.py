@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aisle.lexical import B, K1, Lexical
+from aisle.lexical import K1, B, Lexical
 
 TEXTS = ["red shoes", "red red boots", "blue shoes 64gb", "靴子 red", ""]
 

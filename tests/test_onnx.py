@@ -33,7 +33,10 @@ def test_vectors_are_unit_rows_in_the_order_of_the_texts(tiny_bundle: Path) -> N
 
 
 def test_width_and_case_make_no_difference_to_a_model(tiny_bundle: Path) -> None:
-    plain, wide = Encoder(tiny_bundle / "encoder").encode(["red shoes 64"])[0], Encoder(tiny_bundle / "encoder").encode(["ＲＥＤ Shoes ６４"])[0]
+    plain, wide = (
+        Encoder(tiny_bundle / "encoder").encode(["red shoes 64"])[0],
+        Encoder(tiny_bundle / "encoder").encode(["ＲＥＤ Shoes ６４"])[0],
+    )
     assert plain.tolist() == wide.tolist()
 
 

@@ -1,6 +1,7 @@
 """The whole search flow in a world whose answers are known."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from world import Clock, search_world
@@ -20,7 +21,7 @@ def ids(answer: SearchResponse) -> list[str]:
     return [hit.product_id for hit in answer.hits]
 
 
-def ask(search: Search, query: str = "", **fields: object) -> SearchResponse:
+def ask(search: Search, query: str = "", **fields: Any) -> SearchResponse:
     return search.search(SearchRequest(query, **fields), "q1")
 
 
@@ -111,7 +112,9 @@ def test_hostile_queries_have_an_answer(search: Search, query: str) -> None:
 
 
 def test_the_language_picks_the_title_shown(search: Search) -> None:
-    zh, en = (next(h for h in ask(search, "blue square", lang=lang).hits if h.product_id == "s2") for lang in ("zh", "en"))
+    zh, en = (
+        next(h for h in ask(search, "blue square", lang=lang).hits if h.product_id == "s2") for lang in ("zh", "en")
+    )
     assert (zh.title, en.title) == ("蓝方块", "Blue square")
 
 

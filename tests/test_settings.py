@@ -10,12 +10,12 @@ from aisle.settings import Settings
 
 
 def test_an_empty_environment_gives_the_defaults_and_every_core() -> None:
-    assert Settings.from_env({}) == Settings(Path("/opt/aisle/bundle"), os.cpu_count() or 1, 1_000_000)
+    assert Settings.from_env({}) == Settings(Path("/opt/aisle/bundle"), os.cpu_count() or 1, None, 1_000_000)
 
 
 def test_what_the_environment_says_wins() -> None:
-    environ = {"AISLE_BUNDLE": "/tmp/b", "AISLE_THREADS": "3", "AISLE_MAX_BODY_BYTES": "500"}
-    assert Settings.from_env(environ) == Settings(Path("/tmp/b"), 3, 500)
+    environ = {"AISLE_BUNDLE": "/tmp/b", "AISLE_THREADS": "3", "AISLE_DATA": "data", "AISLE_MAX_BODY_BYTES": "500"}
+    assert Settings.from_env(environ) == Settings(Path("/tmp/b"), 3, Path("data"), 500)
 
 
 @pytest.mark.parametrize(("memory_mb", "threads"), [("128", 1), ("1769", 1), ("1770", 2), ("3008", 2), ("10240", 6)])

@@ -1,7 +1,8 @@
-"""A shop of colours by shapes, small enough to know every answer: five reds, two blues, one green, no two shapes alike in number.
+"""A shop of colours by shapes, small enough to know every answer: five reds, two blues, one green, no two shapes alike
+in number.
 
-The encoder knows what each word means, synonyms and Chinese included; the reranker counts what query and product share. Both are
-honest stand-ins at the seams that the models use.
+The encoder knows what each word means, synonyms and Chinese included; the reranker counts what query and product
+share. Both are honest stand-ins at the seams that the models use.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from aisle.lexical import Lexical
 from aisle.merchandising import Rules
 from aisle.products import Products
 from aisle.ranker import FINAL, FIRST
+from aisle.reranker import sigmoid
 from aisle.retrieval import Parts
 from aisle.search import Search
 from aisle.text import words
@@ -28,13 +30,28 @@ MEANINGS = ("red", "blue", "green", "circle", "square", "star")
 SYNONYMS = {"crimson": "red", "disc": "circle", "红": "red", "蓝": "blue", "圆": "circle"}
 
 PRODUCTS = [
-    Product("c1", "Red circle", category="round", color="red", price=10, currency="USD", rating=4, group_id="g1", size="S"),
-    Product("c2", "Red circle", category="round", color="red", price=12, currency="USD", rating=4, group_id="g1", size="L"),
-    Product("c3", "Red circle deluxe", category="round", color="red", price=90, currency="USD", rating=5, created_at="2026-01-02"),
+    Product(
+        "c1", "Red circle", category="round", color="red", price=10, currency="USD", rating=4, group_id="g1", size="S"
+    ),
+    Product(
+        "c2", "Red circle", category="round", color="red", price=12, currency="USD", rating=4, group_id="g1", size="L"
+    ),
+    Product(
+        "c3",
+        "Red circle deluxe",
+        category="round",
+        color="red",
+        price=90,
+        currency="USD",
+        rating=5,
+        created_at="2026-01-02",
+    ),
     Product("c4", "Blue circle", category="round", color="blue", price=11, currency="USD", rating=3, stock=0),
     Product("s1", "Red square", category="angular", color="red", price=20, currency="USD", created_at="2026-03-01"),
     Product("s2", "Blue square", category="angular", color="blue", price=21, currency="USD", titles={"zh": "蓝方块"}),
-    Product("t1", "Green star", category="angular", color="green", price=30, currency="USD", description="shines at night"),
+    Product(
+        "t1", "Green star", category="angular", color="green", price=30, currency="USD", description="shines at night"
+    ),
     Product("t2", "Red star", category="angular", color="red", currency="USD"),
 ]
 
@@ -49,26 +66,29 @@ class MeaningEncoder:
                 meaning = SYNONYMS.get(word, word)
                 if meaning in MEANINGS:
                     row[MEANINGS.index(meaning)] = 1
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
+        unit: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
+        return unit
 
 
 class SharedMeanings:
-    """A reranker: twice the cosine of the meanings, less a little for each word of the text, so that short titles win ties."""
+    """A reranker: twice the cosine of the meanings, less a little for each word, so that short titles win ties."""
 
     def score(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
         encode = MeaningEncoder().encode
         lengths = np.array([len(words(text)) for text in texts])
-        return (2 * encode(texts) @ encode([query])[0] - lengths / 100).astype(np.float32)
+        scores: NDArray[np.float32] = (2 * encode(texts) @ encode([query])[0] - lengths / 100).astype(np.float32)
+        return scores
 
 
 class PlainRanker:
     """Before reranking by cosine and coverage, after it by the cross-encoder alone."""
 
     def first(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        return (features[:, FIRST.index("cosine")] + features[:, FIRST.index("coverage")]) / 2
+        columns = [FIRST.index("cosine"), FIRST.index("coverage")]
+        return features[:, columns].mean(1, dtype=np.float32)
 
     def final(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        return 1 / (1 + np.exp(-features[:, FINAL.index("cross")]))
+        return sigmoid(features[:, FINAL.index("cross")])
 
 
 class Clock:
@@ -82,7 +102,9 @@ class Clock:
         return self.now
 
 
-def search_world(folder: Path, rules: Rules | None = None, clock: Clock | None = None, products: Sequence[Product] = PRODUCTS) -> Search:
+def search_world(
+    folder: Path, rules: Rules | None = None, clock: Clock | None = None, products: Sequence[Product] = PRODUCTS
+) -> Search:
     """Search over the world, its product lines written to `folder`."""
     Products.save(products, folder)
     encoder = MeaningEncoder()

@@ -7,6 +7,7 @@ from aisle.errors import BadInput, NotFound
 from model_export.datasets.corpus import Corpus, LabelledQueries, Pair, split_of
 from model_export.datasets.esci import load_esci, load_esci_pairs
 from model_export.datasets.icecat import load_icecat
+from model_export.datasets.own import load_shop
 from model_export.datasets.pricerunner import load_pricerunner
 from model_export.datasets.shops import load_demo, load_livostyle, load_retail_demo
 from model_export.datasets.wands import load_wands
@@ -23,6 +24,7 @@ LOADERS: dict[str, Callable[[Path], Corpus]] = {
     "icecat": load_icecat,
     "wands": load_wands,
     "esci": load_esci,
+    "shop": load_shop,
 }
 EVALUATION_ONLY = frozenset({"icecat"})  # a recipe must not train on these
 

@@ -27,7 +27,7 @@ print(json.dumps({"answer": answer, "installed": [m for m in sys.argv[1:] if imp
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def lean_python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The python of a new virtual environment with aisle and no extra. Skips unless slow tests are asked for."""
     if "slow" not in request.config.option.markexpr:

