@@ -6,6 +6,7 @@ manifest.
 
 from __future__ import annotations
 
+import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -72,8 +73,10 @@ class Networks:
     student_reranker: CrossEncoder
 
 
-def build(recipe: Recipe, data: Path | None, out: Path, report: Path | None = None) -> Bundle:
-    """The sealed bundle at `out`, and where asked an HTML report beside it.
+def build(
+    recipe: Recipe, data: Path | None, out: Path, report: Path | None = None, merchandising: Path | None = None
+) -> Bundle:
+    """The sealed bundle at `out`, with the shop's rules of `merchandising`, and where asked an HTML report.
 
     Raises BadInput for data that is missing or broken, GateFailed where a figure is too low; `out` is then as it was.
     """
@@ -83,6 +86,8 @@ def build(recipe: Recipe, data: Path | None, out: Path, report: Path | None = No
     with sealing(out) as draft:
         corpora = load_corpora(recipe, data, log)
         shop = corpora[0]
+        ids = {product.product_id for product in shop.products}
+        rules = Rules.read(merchandising, ids) if merchandising else Rules()
         hidden = ranker_queries(shop, recipe.training.ranker_share)
         assess.judged(
             shop.labelled, recipe.data.judged_on, 1
@@ -91,7 +96,7 @@ def build(recipe: Recipe, data: Path | None, out: Path, report: Path | None = No
         vocabulary = fit_vocabulary(recipe, corpora, examples, log)
         networks = train(recipe, examples, corpora, vocabulary, log)
         export(networks, examples, draft.folder, log)
-        floor = index(recipe, shop, hidden, examples, draft.folder, log)
+        floor = index(recipe, shop, rules, hidden, draft.folder, log)
         systems, figures = judge(recipe, shop, networks, draft.folder, log)
         if report:
             write_report(report, report_of(recipe, shop, systems, figures, log))
@@ -103,10 +108,15 @@ def build(recipe: Recipe, data: Path | None, out: Path, report: Path | None = No
             data={name: digest for corpus in corpora for name, digest in corpus.files.items()},
             models=model_facts(recipe, vocabulary),
             steps=log.steps,
-            evaluation=figures | {"floor": floor},
+            evaluation=figures | {"floor": floor, "peak_memory_mb": peak_memory_mb()},
             **catalogue_facts(shop.products, draft.folder),
         )
         return draft.seal(facts)
+
+
+def peak_memory_mb() -> int:
+    """The most memory that this process has held, in MB (Linux counts it in KiB)."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def load_corpora(recipe: Recipe, data: Path | None, log: Log) -> list[Corpus]:
@@ -208,13 +218,13 @@ def export(networks: Networks, examples: Examples, folder: Path, log: Log) -> No
         figures |= seal_reranker(networks.student_reranker, folder / "reranker", pairs)
 
 
-def index(recipe: Recipe, shop: Corpus, hidden: list[str], examples: Examples, folder: Path, log: Log) -> float:
+def index(recipe: Recipe, shop: Corpus, rules: Rules, hidden: list[str], folder: Path, log: Log) -> float:
     """The catalogue's part of the bundle, the ranker and the golden queries; returns the least cosine that matches."""
     labelled = shop.labelled
     unseen = [(labelled.queries[q], labelled.qrels[q]) for q in hidden]
     asked = [labelled.queries[q] for q in labelled.queries if labelled.splits[q] == "train"]
     with log.step("index the catalogue"):
-        write_index(folder, shop.products, Rules(), -1.0, THREADS, lambda _: None)
+        write_index(folder, shop.products, rules, -1.0, THREADS, lambda _: None)
     with log.step("fit the ranker") as figures:
         floor = fit_floor(open_search(folder, "draft", THREADS).parts, unseen)
         write_tuned(folder, floor, currency_of(shop.products))
@@ -228,7 +238,7 @@ def index(recipe: Recipe, shop: Corpus, hidden: list[str], examples: Examples, f
 def judge(
     recipe: Recipe, shop: Corpus, networks: Networks, folder: Path, log: Log
 ) -> tuple[assess.Systems, dict[str, Any]]:
-    """Every system over the judged queries, and the figures for the manifest. Raises GateFailed."""
+    """Every system over the judged queries, and the figures for the manifest."""
     split, seed, gates = recipe.data.judged_on, recipe.training.seed, recipe.gates
     systems = assess.Systems(assess.judged(shop.labelled, split, recipe.data.judged_queries))
     pairwise = assess.Systems(systems.judged.spread(recipe.data.judged_lists))

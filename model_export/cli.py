@@ -26,7 +26,7 @@ CHECK_QUERY = "red runing shoes under 50"
 
 
 def build(arguments: list[str]) -> None:
-    """aisle build RECIPE --data DIR --out BUNDLE [--report FILE.html]"""
+    """aisle build RECIPE --data DIR --out BUNDLE [--report FILE.html] [--merchandising FILE]"""
     parser = argparse.ArgumentParser(
         "aisle build", epilog="example: aisle build pricerunner --data data --out bundles/pricerunner"
     )
@@ -34,8 +34,10 @@ def build(arguments: list[str]) -> None:
     parser.add_argument("--data", type=Path, help="folder of the data sets (default: AISLE_DATA)")
     parser.add_argument("--out", type=Path, required=True, help="the bundle to write")
     parser.add_argument("--report", type=Path, help="also write an HTML report with plots here")
+    parser.add_argument("--merchandising", type=Path, help="the shop's rules, a merchandising.toml")
     given = parser.parse_args(arguments)
-    _build(read_recipe(given.recipe), given.data or Settings.from_env().data, given.out, given.report)
+    data = given.data or Settings.from_env().data
+    _build(read_recipe(given.recipe), data, given.out, given.report, given.merchandising)
 
 
 def demo(arguments: list[str]) -> None:
@@ -53,12 +55,12 @@ def demo(arguments: list[str]) -> None:
         serve(out, port=given.port)
 
 
-def _build(recipe: Recipe, data: Path | None, out: Path, report: Path | None) -> None:
+def _build(recipe: Recipe, data: Path | None, out: Path, report: Path | None, merchandising: Path | None) -> None:
     from model_export.build import (
         build as build_bundle,  # torch takes seconds to import: after the arguments are checked
     )
 
-    build_bundle(recipe, data, out, report)
+    build_bundle(recipe, data, out, report, merchandising)
 
 
 def _built_demo(products: int) -> Path:
@@ -67,7 +69,7 @@ def _built_demo(products: int) -> Path:
     if not (out / MANIFEST).exists():
         recipe = read_recipe("demo" if products >= FULL_DEMO else "demo-small")
         data = msgspec.structs.replace(recipe.data, demo_products=products)
-        _build(msgspec.structs.replace(recipe, data=data), None, out, out.with_suffix(".html"))
+        _build(msgspec.structs.replace(recipe, data=data), None, out, out.with_suffix(".html"), None)
     return out
 
 

@@ -85,7 +85,8 @@ class PlainRanker:
 
     def first(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         columns = [FIRST.index("cosine"), FIRST.index("coverage")]
-        return features[:, columns].mean(1, dtype=np.float32)
+        scores: NDArray[np.float32] = features[:, columns].mean(1, dtype=np.float32)
+        return scores
 
     def final(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         return sigmoid(features[:, FINAL.index("cross")])

@@ -1,0 +1,144 @@
+"""Networks of two layers learn a world of eight words in seconds: trained, distilled and exported is what was meant."""
+
+import warnings
+from pathlib import Path
+
+import lightgbm as lgb
+import numpy as np
+import pytest
+import torch
+from transformers import BertConfig, BertModel
+
+from aisle.encoder import Encoder
+from aisle.lexical import Lexical
+from aisle.onnx import pooled as served_pooled
+from aisle.ranker import FIRST, RISING
+from aisle.reranker import CrossEncoder as ServedCrossEncoder
+from model_export.distil import distil_bi_encoder, distil_cross_encoder
+from model_export.examples import Examples
+from model_export.export import seal_encoder, seal_reranker
+from model_export.networks import BiEncoder, CrossEncoder, pooled, shallow
+from model_export.ranking import _boost, _export
+from model_export.train import mine, train_bi_encoder, train_cross_encoder
+from model_export.vocabulary import SPECIAL, tokenizer_over
+
+TEXTS = ["red shoe", "blue shoe", "red hat", "blue hat"]
+QUERIES = ["crimson sneaker", "azure sneaker", "crimson cap", "azure cap"]
+TOKENS = [*SPECIAL, "red", "blue", "shoe", "hat", "crimson", "azure", "sneaker", "cap"]
+
+
+def encoder() -> BiEncoder:
+    torch.manual_seed(3)
+    config = BertConfig(len(TOKENS), 32, 2, 4, 64, max_position_embeddings=128, hidden_dropout_prob=0.0)
+    return BiEncoder(BertModel(config), tokenizer_over(TOKENS))
+
+
+def examples() -> Examples:
+    return Examples(list(QUERIES), [[t] for t in TEXTS], [{i: 1.0} for i in range(4)])
+
+
+@pytest.fixture(scope="module")
+def teacher() -> BiEncoder:
+    network = encoder()
+    train_bi_encoder(network, examples(), steps=60, batch=4, rate=3e-3, hard=1, seed=1)
+    return network
+
+
+@pytest.fixture(scope="module")
+def cross_teacher(teacher: BiEncoder) -> CrossEncoder:
+    network, mined = CrossEncoder(teacher.encoder, teacher.tokenizer), examples()
+    mine(mined, teacher, 4, Lexical.build(TEXTS))
+    train_cross_encoder(network, mined, steps=40, batch=4, rate=1e-3, hard=3, seed=1)
+    return network
+
+
+def nearest(vectors: np.ndarray, queries: np.ndarray) -> list[int]:
+    return [int(i) for i in (queries @ vectors.T).argmax(1)]
+
+
+def test_the_bi_encoder_learns_words_that_no_text_has(teacher: BiEncoder) -> None:
+    assert nearest(teacher.encode(TEXTS), teacher.encode(QUERIES)) == [0, 1, 2, 3]
+
+
+def test_the_cross_encoder_puts_each_answer_first(cross_teacher: CrossEncoder) -> None:
+    assert [int(cross_teacher.score(query, TEXTS).argmax()) for query in QUERIES] == [0, 1, 2, 3]
+
+
+def test_the_order_of_inputs_survives_batching_by_length(teacher: BiEncoder) -> None:
+    mixed = ["red", "red shoe blue hat red shoe", "hat"]
+    alone = np.concatenate([teacher.encode([text]) for text in mixed])
+    assert np.abs(teacher.encode(mixed) - alone).max() < 0.02
+
+
+def test_mining_keeps_what_looks_right_and_is_not(teacher: BiEncoder) -> None:
+    mined = examples()
+    mine(mined, teacher, 2, Lexical.build(TEXTS))
+    assert all(i not in hard for i, hard in enumerate(mined.hard))
+    assert all(len(hard) for hard in mined.hard)
+
+
+def test_a_student_has_the_first_and_the_last_layer_and_learns_its_teachers_vectors(teacher: BiEncoder) -> None:
+    one = shallow(teacher.encoder, 1)
+    assert len(one.encoder.layer) == 1
+    student = BiEncoder(shallow(teacher.encoder, 2), teacher.tokenizer)
+    torch.nn.init.normal_(student.encoder.encoder.layer[0].output.dense.weight)
+    texts = TEXTS + QUERIES
+    vectors = teacher.encode(texts)
+    before = float((student.encode(texts) * vectors).sum(1).mean())
+    distil_bi_encoder(student, texts, vectors, steps=60, batch=8, rate=3e-3, seed=1)
+    assert float((student.encode(texts) * vectors).sum(1).mean()) > max(before, 0.97)
+
+
+def test_a_reranking_student_keeps_its_teachers_order(cross_teacher: CrossEncoder) -> None:
+    student = cross_teacher.shallow(1)
+    lists = [(query, TEXTS) for query in QUERIES]
+    logits = np.stack([cross_teacher.score(query, TEXTS) for query in QUERIES])
+    distil_cross_encoder(student, lists, logits, steps=60, batch=4, rate=2e-3, seed=1)
+    assert [int(student.score(query, TEXTS).argmax()) for query in QUERIES] == [0, 1, 2, 3]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_is_served_is_what_was_trained(teacher: BiEncoder, cross_teacher: CrossEncoder, tmp_path: Path) -> None:
+    texts = TEXTS + QUERIES
+    figures = seal_encoder(teacher, tmp_path / "encoder", texts)
+    assert figures["cosine_min"] > 0.97
+    served = Encoder(tmp_path / "encoder")
+    assert nearest(served.encode(TEXTS), served.encode(QUERIES)) == [0, 1, 2, 3]
+    pairs = [(query, text) for query in QUERIES for text in TEXTS]
+    figures = seal_reranker(cross_teacher, tmp_path / "reranker", pairs)
+    assert figures["correlation"] > 0.97
+    reranker = ServedCrossEncoder(tmp_path / "reranker")
+    assert [int(reranker.score(query, TEXTS).argmax()) for query in QUERIES] == [0, 1, 2, 3]
+
+
+def test_torch_and_numpy_pool_alike() -> None:
+    random = np.random.default_rng(1)
+    tokens, mask = (
+        random.normal(size=(3, 5, 4)).astype(np.float32),
+        np.array([[1] * 5, [1, 1, 0, 0, 0], [0, 0, 1, 1, 0]]),
+    )
+    in_torch = pooled(torch.from_numpy(tokens), torch.from_numpy(mask)).numpy()
+    assert np.abs(in_torch - served_pooled(tokens, mask)).max() < 1e-6
+
+
+def test_the_exported_trees_are_the_fitted_ones_and_never_count_good_evidence_against_a_row(tmp_path: Path) -> None:
+    from aisle.onnx import open_session
+
+    random = np.random.default_rng(1)
+    features = random.random((40 * 30, len(FIRST)), dtype=np.float32)
+    wanted = FIRST.index("coverage")
+    ratings = (features[:, wanted] > 0.7).astype(np.int64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        booster = _boost(list(features.reshape(40, 30, -1)), list(ratings.reshape(40, 30)), FIRST, seed=1)
+        _export(booster, len(FIRST), tmp_path / "first.onnx")
+    session = open_session(tmp_path / "first.onnx", threads=1)
+    served = session.run(None, {"features": features})[0][:, 0]
+    assert isinstance(booster, lgb.Booster)
+    assert np.abs(served - booster.predict(features)).max() < 1e-4
+    rows = np.repeat(features[:1], 50, axis=0)
+    for name in RISING:
+        if name in FIRST:
+            swept = rows.copy()
+            swept[:, FIRST.index(name)] = np.linspace(0, 1, 50)
+            assert (np.diff(session.run(None, {"features": swept})[0][:, 0]) >= -1e-6).all()
