@@ -12,6 +12,7 @@ from aisle import __version__
 from aisle.bundle import Bundle
 from aisle.dense import Dense
 from aisle.encoder import Encoder
+from aisle.errors import BundleError
 from aisle.filters import Columns
 from aisle.golden import Golden, Replay, replay
 from aisle.lexical import Lexical
@@ -28,9 +29,16 @@ from aisle.understanding import Understanding
 
 
 def open_search(folder: Path, bundle_id: str, threads: int) -> Search:
-    """Search over the files of a bundle or of a draft whose ranker is not fitted yet."""
+    """Search over a bundle, or over a draft whose ranker is not fitted yet. Raises BundleError for broken files."""
+    try:
+        return Search(_opened(folder, threads), bundle_id, time.perf_counter)
+    except Exception as exc:  # numpy, tokenizers and onnxruntime each have errors of their own, some of them bare
+        raise BundleError(f"{folder} cannot be opened ({exc})", "copy the bundle again or rebuild it") from exc
+
+
+def _opened(folder: Path, threads: int) -> Parts:
     encoder = Encoder(folder / "encoder", threads)
-    parts = Parts(
+    return Parts(
         products=Products.load(folder),
         columns=Columns.load(folder / "columns"),
         title=Lexical.load(folder / "lexical" / "title"),
@@ -43,7 +51,6 @@ def open_search(folder: Path, bundle_id: str, threads: int) -> Search:
         rules=Rules.load(folder / "merchandising.json"),
         **json.loads((folder / "search.json").read_bytes()),
     )
-    return Search(parts, bundle_id, time.perf_counter)
 
 
 class Services:

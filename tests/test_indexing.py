@@ -1,11 +1,12 @@
 """The daily refresh: the same models over a new catalogue."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from aisle.bundle import Bundle
-from aisle.errors import BadInput
+from aisle.errors import BadInput, BundleError
 from aisle.indexing import reindex
 from aisle.runtime import Services, open_services
 from aisle.settings import Settings
@@ -54,6 +55,15 @@ def test_models_stay_and_figures_go(refreshed: Bundle, tiny_bundle: Path) -> Non
 def test_the_golden_queries_replay_on_the_machine_that_recorded_them(refreshed: Bundle) -> None:
     replay = open_services(Settings(bundle=refreshed.path)).replay()
     assert (replay.ok, replay.mean_overlap, replay.changed_tops) == (True, 1.0, [])
+
+
+@pytest.mark.parametrize("name", ["encoder/model.onnx", "encoder/tokenizer.json", "dense/rows.npy", "search.json"])
+def test_a_file_of_the_right_size_and_the_wrong_bytes_is_told(tiny_bundle: Path, tmp_path: Path, name: str) -> None:
+    shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    size = (tmp_path / "bundle" / name).stat().st_size
+    (tmp_path / "bundle" / name).write_bytes(b"?" * size)
+    with pytest.raises(BundleError, match=r"cannot be opened .*copy the bundle again or rebuild it"):
+        open_services(Settings(bundle=tmp_path / "bundle"))
 
 
 def test_a_broken_catalogue_leaves_no_bundle(tiny_bundle: Path, tmp_path: Path) -> None:

@@ -77,16 +77,16 @@ def test_mining_keeps_what_looks_right_and_is_not(teacher: BiEncoder) -> None:
     assert all(len(hard) for hard in mined.hard)
 
 
-def test_a_student_has_the_first_and_the_last_layer_and_learns_its_teachers_vectors(teacher: BiEncoder) -> None:
-    one = shallow(teacher.encoder, 1)
-    assert len(one.encoder.layer) == 1
-    student = BiEncoder(shallow(teacher.encoder, 2), teacher.tokenizer)
-    torch.nn.init.normal_(student.encoder.encoder.layer[0].output.dense.weight)
+def test_a_student_of_one_layer_learns_its_teachers_vectors(teacher: BiEncoder) -> None:
+    student = BiEncoder(shallow(teacher.encoder, 1), teacher.tokenizer)
+    assert (len(student.encoder.encoder.layer), len(teacher.encoder.encoder.layer)) == (1, 2)
     texts = TEXTS + QUERIES
     vectors = teacher.encode(texts)
     before = float((student.encode(texts) * vectors).sum(1).mean())
-    distil_bi_encoder(student, texts, vectors, steps=60, batch=8, rate=3e-3, seed=1)
-    assert float((student.encode(texts) * vectors).sum(1).mean()) > max(before, 0.97)
+    distil_bi_encoder(student, texts, vectors, steps=80, batch=8, rate=3e-3, seed=1)
+    after = float((student.encode(texts) * vectors).sum(1).mean())
+    assert after > before
+    assert after > 0.97
 
 
 def test_a_reranking_student_keeps_its_teachers_order(cross_teacher: CrossEncoder) -> None:
