@@ -8,6 +8,7 @@ five lines. It knows neither products nor filters: texts in, scores by row out.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -55,6 +56,7 @@ class Lexical:
         lengths = np.array([len(t) for t in tokens], np.int32)
         if not lengths.sum():
             return cls({}, np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32), lengths)
+        logging.getLogger("bm25s").setLevel(logging.WARNING)  # it tells every build at DEBUG, on by default
         index = bm25s.BM25(k1=K1, b=B, method="lucene")
         index.index(tokens, show_progress=False)
         vocabulary = {term: i for term, i in index.vocab_dict.items() if term}

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -55,9 +57,8 @@ def export(model: PreTrainedModel, tokenizer: Tokenizer, folder: Path) -> None:
     folder.mkdir(parents=True)
     tokenizer.no_truncation()
     tokenizer.save(str(folder / "tokenizer.json"))
-    logging.getLogger("onnxruntime.transformers").setLevel(logging.ERROR)
     model = copy.deepcopy(model).cpu().eval()
-    with TemporaryDirectory() as scratch:
+    with quiet(), TemporaryDirectory() as scratch:
         plain, fused = Path(scratch, "plain.onnx"), Path(scratch, "fused.onnx")
         config = TasksManager.get_exporter_config_constructor(
             "onnx", model, task="feature-extraction", library_name="transformers"
@@ -80,6 +81,19 @@ def export(model: PreTrainedModel, tokenizer: Tokenizer, folder: Path) -> None:
             extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
         )
     onnx.checker.check_model(str(folder / "model.onnx"), full_check=False)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the exporters' warnings about their own insides, which tell a shop nothing."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
 
 def _bytes(folder: Path) -> float:

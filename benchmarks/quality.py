@@ -1,0 +1,84 @@
+"""How good a bundle is beside BM25 with the same analyser, spelling correction and price filter.
+
+    python benchmarks/quality.py .aisle/demo-3000 demo --split test
+    python benchmarks/quality.py bundles/pricerunner pricerunner --split dev --data DIR
+
+Prints each measure with its paired difference and 95 % bootstrap interval, and the same by kind of query where the
+data set names kinds; all of it goes into a JSON file beside the bundle.
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aisle.bundle import Bundle
+from aisle.evaluation import interval, paired_bootstrap
+from aisle.runtime import open_search
+from model_export.assess import MEASURES, Systems, bm25_run, bundle_run, judged
+from model_export.datasets import load
+
+SEED = 7
+HARD = ("cross", "synonym")  # kinds whose words the right product's text does not have
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("data_set", help="whose queries and labels: demo, pricerunner, ...")
+    parser.add_argument("--split", default="dev", choices=("dev", "test"))
+    parser.add_argument("--data", type=Path, default=os.environ.get("AISLE_DATA"))
+    given = parser.parse_args()
+    bundle = Bundle.open(given.bundle)
+    corpus = load(given.data_set, given.data, demo_products=bundle.manifest.n_products)
+    systems = Systems(judged(corpus.labelled, given.split, 100_000))
+    search = open_search(bundle.path, bundle.manifest.bundle_id, threads=os.cpu_count() or 1)
+    systems.runs["bundle"], _ = bundle_run(search, systems.judged)
+    systems.runs["BM25"] = bm25_run(search, corpus.products, systems.judged)
+    measures = {name: _compared(systems, name, None) for name in MEASURES}
+    kinds = {kind: {kind} for kind in sorted({*systems.judged.kinds.values()})}
+    if kinds:
+        kinds["+".join(HARD)] = {*HARD}
+    by_kind = {name: _compared(systems, "nDCG@10", chosen) for name, chosen in kinds.items()}
+    result = {
+        "command": " ".join(["python", *sys.argv]),
+        "bundle_id": bundle.manifest.bundle_id,
+        "queries": len(systems.judged.queries),
+        "split": given.split,
+        "measures": measures,
+        "by_kind": by_kind,
+    }
+    out = given.bundle.with_suffix(f".{given.data_set}-{given.split}.json")
+    out.write_text(json.dumps(result, indent=2) + "\n")
+    print(f"{result['queries']} {given.split} queries of {given.data_set}, bundle {result['bundle_id']}; also in {out}")
+    named = {f"nDCG@10 {kind}": row for kind, row in by_kind.items()}
+    for name, row in {**measures, **named}.items():
+        low, high = row["interval"]
+        print(
+            f"{name:38} bundle {row['bundle']:.4f}  BM25 {row['BM25']:.4f}  {row['gain']:+.4f} [{low:+.4f}, {high:+.4f}]"
+        )
+
+
+def _compared(systems: Systems, measure: str, kinds: set[str] | None) -> dict[str, Any]:
+    """Means of both systems over the queries of these kinds (all, where None), and the paired difference."""
+    by_query = {name: systems.evaluation(name).by_query for name in ("bundle", "BM25")}
+    chosen = [q for q in by_query["bundle"] if kinds is None or systems.judged.kinds.get(q) in kinds]
+    ours, theirs = (np.array([rows[q][measure] for q in chosen]) for rows in by_query.values())
+    gain, low, high = paired_bootstrap(ours, theirs, SEED)
+    mean, least, most = interval(ours, SEED)
+    return {
+        "bundle": mean,
+        "bundle_interval": [least, most],
+        "BM25": float(theirs.mean()),
+        "gain": gain,
+        "interval": [low, high],
+        "queries": len(chosen),
+    }
+
+
+if __name__ == "__main__":
+    main()
