@@ -58,9 +58,8 @@ def main() -> None:
     named = {f"nDCG@10 {kind}": row for kind, row in by_kind.items()}
     for name, row in {**measures, **named}.items():
         low, high = row["interval"]
-        print(
-            f"{name:38} bundle {row['bundle']:.4f}  BM25 {row['BM25']:.4f}  {row['gain']:+.4f} [{low:+.4f}, {high:+.4f}]"
-        )
+        means = f"bundle {row['bundle']:.4f}  BM25 {row['BM25']:.4f}"
+        print(f"{name:22} {means}  {row['gain']:+.4f} [{low:+.4f}, {high:+.4f}]")
 
 
 def _compared(systems: Systems, measure: str, kinds: set[str] | None) -> dict[str, Any]:

@@ -23,7 +23,6 @@ from aisle import __version__
 from aisle.bundle import Bundle, Facts, Step
 from aisle.encoder import TextEncoder
 from aisle.indexing import catalogue_facts, currency_of, golden_queries, write_golden, write_index, write_tuned
-from aisle.lexical import Lexical
 from aisle.merchandising import Rules
 from aisle.report import Report, write_report
 from aisle.runtime import open_search
@@ -36,7 +35,7 @@ from model_export.export import seal_encoder, seal_reranker
 from model_export.networks import BiEncoder, CrossEncoder, base_encoder, shallow
 from model_export.ranking import fit_floor, fit_ranker
 from model_export.recipe import Recipe, base_model_path
-from model_export.train import Curve, mine, train_bi_encoder, train_cross_encoder
+from model_export.train import Curve, best_by_words, mine, train_bi_encoder, train_cross_encoder
 from model_export.vocabulary import Vocabulary, fit
 
 MINED = 20  # texts a retriever gives as hard negatives of a query
@@ -146,17 +145,18 @@ def fit_vocabulary(recipe: Recipe, corpora: list[Corpus], examples: Examples, lo
 def train(recipe: Recipe, examples: Examples, corpora: list[Corpus], vocabulary: Vocabulary, log: Log) -> Networks:
     """Teachers on labels, then students on teachers."""
     plan, seed, tokenizer = recipe.training, recipe.training.seed, vocabulary.tokenizer
-    lexical = Lexical.build(examples.texts)
     encoder = base_encoder(base_model_path(recipe.models.base_model), vocabulary, seed)
     teacher = BiEncoder(encoder, tokenizer)
+    with log.step("find negatives by words"):
+        by_words = best_by_words(examples, MINED)
     for name, loop, miner in (("words", plan.bi_encoder, None), ("words and itself", plan.bi_encoder_mined, teacher)):
         with log.step(f"fine-tune the bi-encoder, negatives from {name}"):
-            mine(examples, miner, MINED, lexical)
+            mine(examples, by_words, miner, MINED)
             log.curves[f"bi-encoder, {name}"] = train_bi_encoder(
                 teacher, examples, **_loop(loop), hard=loop.hard, seed=seed
             )
     with log.step("fine-tune the cross-encoder"):
-        mine(examples, teacher, MINED, lexical)
+        mine(examples, by_words, teacher, MINED)
         cross = CrossEncoder(teacher.encoder, tokenizer)
         log.curves["cross-encoder"] = train_cross_encoder(
             cross, examples, **_loop(plan.cross_encoder), hard=plan.cross_encoder.hard, seed=seed

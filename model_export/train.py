@@ -112,20 +112,23 @@ def train_cross_encoder(
     return optimise(network, loss_of, epochs(len(examples.queries), batch, steps, random), rate, "cross-encoder")
 
 
-def mine(examples: Examples, network: BiEncoder | None, depth: int, lexical: Lexical) -> None:
-    """Fill `examples.hard`: for each query the `depth` best texts by BM25 and `network` that are not its best answers.
+def best_by_words(examples: Examples, depth: int) -> list[NDArray[np.int64]]:
+    """The `depth` best texts of each query by BM25."""
+    lexical = Lexical.build(examples.texts)
+    bar = tqdm(examples.queries, desc="BM25", unit="query", mininterval=2, leave=False, disable=None)
+    return [top_rows(lexical.match(query).score, depth) for query in bar]
+
+
+def mine(examples: Examples, by_words: list[NDArray[np.int64]], network: BiEncoder | None, depth: int) -> None:
+    """Fill `examples.hard` with what BM25, and `network` with its `depth` nearest, found and is not a best answer.
 
     A text with a lower gain than the query's best stays in: telling 2 from 3 is worth learning too.
     """
-    hard: list[NDArray[np.int64]] = []
-    near = nearest(network, examples, depth) if network else [np.zeros(0, np.int64)] * len(examples.queries)
-    for i, query in enumerate(
-        tqdm(examples.queries, desc="mining", unit="query", mininterval=2, leave=False, disable=None)
-    ):
-        found = np.union1d(top_rows(lexical.match(query).score, depth), near[i])
-        best = max(examples.gains[i].values())
-        hard.append(np.array([t for t in found.tolist() if examples.gains[i].get(t, 0.0) < best], np.int64))
-    examples.hard = hard
+    near = nearest(network, examples, depth) if network else by_words
+    examples.hard = []
+    for gains, words, vectors in zip(examples.gains, by_words, near, strict=True):
+        best, found = max(gains.values()), np.union1d(words, vectors)
+        examples.hard.append(np.array([t for t in found.tolist() if gains.get(t, 0.0) < best], np.int64))
 
 
 def nearest(network: BiEncoder, examples: Examples, depth: int) -> list[NDArray[np.int64]]:

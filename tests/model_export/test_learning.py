@@ -10,7 +10,6 @@ import torch
 from transformers import BertConfig, BertModel
 
 from aisle.encoder import Encoder
-from aisle.lexical import Lexical
 from aisle.onnx import pooled as served_pooled
 from aisle.ranker import FIRST, RISING
 from aisle.reranker import CrossEncoder as ServedCrossEncoder
@@ -19,7 +18,7 @@ from model_export.examples import Examples
 from model_export.export import seal_encoder, seal_reranker
 from model_export.networks import BiEncoder, CrossEncoder, pooled, shallow
 from model_export.ranking import _boost, _export
-from model_export.train import mine, train_bi_encoder, train_cross_encoder
+from model_export.train import best_by_words, mine, train_bi_encoder, train_cross_encoder
 from model_export.vocabulary import SPECIAL, tokenizer_over
 
 TEXTS = ["red shoe", "blue shoe", "red hat", "blue hat"]
@@ -47,7 +46,7 @@ def teacher() -> BiEncoder:
 @pytest.fixture(scope="module")
 def cross_teacher(teacher: BiEncoder) -> CrossEncoder:
     network, mined = CrossEncoder(teacher.encoder, teacher.tokenizer), examples()
-    mine(mined, teacher, 4, Lexical.build(TEXTS))
+    mine(mined, best_by_words(mined, 4), teacher, 4)
     train_cross_encoder(network, mined, steps=40, batch=4, rate=1e-3, hard=3, seed=1)
     return network
 
@@ -72,7 +71,7 @@ def test_the_order_of_inputs_survives_batching_by_length(teacher: BiEncoder) -> 
 
 def test_mining_keeps_what_looks_right_and_is_not(teacher: BiEncoder) -> None:
     mined = examples()
-    mine(mined, teacher, 2, Lexical.build(TEXTS))
+    mine(mined, best_by_words(mined, 2), teacher, 2)
     assert all(i not in hard for i, hard in enumerate(mined.hard))
     assert all(len(hard) for hard in mined.hard)
 
