@@ -172,10 +172,9 @@ def train(recipe: Recipe, examples: Examples, corpora: list[Corpus], vocabulary:
     with log.step("distil the cross-encoder") as figures:
         small = cross.shallow(recipe.models.reranker_layers)
         lists = candidate_lists(examples, plan.student_lists, plan.student_reranker.hard, seed)
-        logits = cross.score_pairs([(query, text) for query, texts in lists for text in texts]).reshape(len(lists), -1)
         loop = plan.student_reranker
-        log.curves["cross-encoder student"] = distil_cross_encoder(small, lists, logits, **_loop(loop), seed=seed)
-        figures["pairs"] = logits.size
+        log.curves["cross-encoder student"] = distil_cross_encoder(small, cross, lists, **_loop(loop), seed=seed)
+        figures["pairs"] = len(lists) * (1 + loop.hard)
     return Networks(teacher, student, cross, small)
 
 

@@ -10,6 +10,7 @@ import copy
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -75,7 +76,7 @@ class BiEncoder(nn.Module):
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(len(texts), dim) float32 unit rows, without gradients."""
-        return inferred(self, texts)
+        return inferred(self, self, texts)
 
 
 class CrossEncoder(nn.Module):
@@ -99,13 +100,20 @@ class CrossEncoder(nn.Module):
 
     def forward(self, pairs: Sequence[tuple[str, str]]) -> Tensor:
         """(len(pairs),) float32 logits, with gradients."""
-        return by_length(self.tokenizer, [(fold(q), fold(t)) for q, t in pairs], PAIR_TOKENS, self._logits)
+        return self.logits(self.sides(pairs))
 
-    def _logits(self, inputs: dict[str, Tensor]) -> Tensor:
+    def sides(self, pairs: Sequence[tuple[str, str]]) -> Tensor:
+        """(len(pairs), 2, dim) float32 unit rows of query and text, each having seen the other, with gradients."""
+        return by_length(self.tokenizer, [(fold(q), fold(t)) for q, t in pairs], PAIR_TOKENS, self._sides)
+
+    def logits(self, sides: Tensor) -> Tensor:
+        """(n,) float32 from (n, 2, dim)."""
+        return (sides[:, 0] * sides[:, 1] * self.weights).sum(-1) + self.bias
+
+    def _sides(self, inputs: dict[str, Tensor]) -> Tensor:
         second = inputs.pop("token_type_ids")
         tokens = self.encoder(**inputs).last_hidden_state
-        left, right = pooled(tokens, inputs["attention_mask"] - second), pooled(tokens, second)
-        return (left * right * self.weights).sum(-1) + self.bias  # a product under autocast would be bfloat16
+        return torch.stack([pooled(tokens, inputs["attention_mask"] - second), pooled(tokens, second)], 1)
 
     def score(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
         """(len(texts),) float32 logits: the seam of aisle.reranker.Reranker."""
@@ -113,7 +121,11 @@ class CrossEncoder(nn.Module):
 
     def score_pairs(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
         """(len(pairs),) float32 logits, without gradients."""
-        return inferred(self, pairs)
+        return inferred(self, self, pairs)
+
+    def encode_pairs(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+        """`sides` without gradients."""
+        return inferred(self, self.sides, pairs)
 
 
 def pooled(tokens: Tensor, mask: Tensor) -> Tensor:
@@ -140,13 +152,8 @@ def by_length(
 
 
 @torch.no_grad()
-def inferred(network: nn.Module, inputs: Sequence[str] | Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-    """The network's output for all inputs, computed a few thousand at a time in evaluation mode."""
+def inferred(network: nn.Module, compute: Callable[[Any], Tensor], inputs: Sequence[Any]) -> NDArray[np.float32]:
+    """What `compute` of the network says of all inputs, a few thousand at a time in evaluation mode."""
     network.eval()
-    steps = range(0, len(inputs), 4096)
-    return np.concatenate(
-        [
-            network(inputs[i : i + 4096]).cpu().numpy()
-            for i in tqdm(steps, desc="encoding", mininterval=2, leave=False, disable=None)
-        ]
-    )
+    steps = tqdm(range(0, len(inputs), 4096), desc="encoding", mininterval=2, leave=False, disable=None)
+    return np.concatenate([compute(inputs[i : i + 4096]).cpu().numpy() for i in steps])
