@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from aisle.catalogue import product_text
-from aisle.dense import top_rows
+from aisle.dense import Dense, top_rows
+from aisle.encoder import TextEncoder
 from aisle.errors import AisleError, BadInput
 from aisle.evaluation import Evaluation, evaluate, interval, paired_bootstrap
 from aisle.indexing import body_text, title_text
@@ -106,15 +107,11 @@ def bm25_run(search: Search, products: Sequence[Product], judged: Judged) -> Run
     return run
 
 
-def dense_run(
-    encode: Callable[[Sequence[str]], NDArray[np.float32]], products: Sequence[Product], judged: Judged
-) -> Run:
-    """Nearest neighbours by one encoder, nothing else."""
-    rows = encode([product_text(p) for p in products])
-    queries = encode(list(judged.queries.values()))
+def dense_run(dense: Dense, encoder: TextEncoder, products: Sequence[Product], judged: Judged) -> Run:
+    """Nearest neighbours of `encoder`'s queries in `dense`, nothing else."""
     run: Run = {}
-    for query_id, vector in zip(judged.queries, queries, strict=True):
-        scores = rows @ vector
+    for query_id, vector in zip(judged.queries, encoder.encode(list(judged.queries.values())), strict=True):
+        scores = dense.scores(vector)
         run[query_id] = {products[r].product_id: float(scores[r]) for r in top_rows(scores, DEPTH)}
     return run
 

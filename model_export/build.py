@@ -21,6 +21,8 @@ import torch
 
 from aisle import __version__
 from aisle.bundle import Bundle, Facts, Step
+from aisle.catalogue import product_text
+from aisle.dense import Dense
 from aisle.encoder import TextEncoder
 from aisle.indexing import catalogue_facts, currency_of, golden_queries, write_golden, write_index, write_tuned
 from aisle.merchandising import Rules
@@ -245,13 +247,14 @@ def judge(
     with log.step(f"assess on {len(systems.judged.queries)} {split} queries") as figures:
         systems.runs["bundle"], systems.latency_ms["search and rerank"] = assess.bundle_run(search, systems.judged)
         systems.runs["BM25"] = assess.bm25_run(search, shop.products, systems.judged)
-        encoders: dict[str, TextEncoder] = {
-            "teacher": networks.teacher_encoder,
-            "fp32": networks.student_encoder,
-            "int8": search.parts.encoder,
+        texts = [product_text(product) for product in shop.products]
+        encoders: dict[str, tuple[TextEncoder, Dense]] = {
+            "teacher": (networks.teacher_encoder, Dense.build(networks.teacher_encoder.encode(texts))),
+            "fp32": (networks.student_encoder, Dense.build(networks.student_encoder.encode(texts))),
+            "int8": (search.parts.encoder, search.parts.dense),
         }
-        for name, encoder in encoders.items():
-            systems.runs[f"encoder {name}"] = assess.dense_run(encoder.encode, shop.products, systems.judged)
+        for name, (encoder, dense) in encoders.items():
+            systems.runs[f"encoder {name}"] = assess.dense_run(dense, encoder, shop.products, systems.judged)
         rerankers = {
             "teacher": networks.teacher_reranker,
             "fp32": networks.student_reranker,
