@@ -139,7 +139,9 @@ def fit_vocabulary(recipe: Recipe, corpora: list[Corpus], examples: Examples, lo
     with log.step("fit the vocabulary") as figures:
         texts = [*examples.texts, *examples.queries, *(t for corpus in corpora for t in corpus.texts)]
         base = base_model_path(recipe.models.base_model)
-        vocabulary = fit(base, texts, recipe.models.keep_tokens, recipe.models.add_tokens)
+        products = (product for corpus in corpora for product in corpus.products)
+        titles = [(product.title, other) for product in products for other in product.titles.values()]
+        vocabulary = fit(base, texts, recipe.models.keep_tokens, recipe.models.add_tokens, titles)
         figures |= {"tokens": len(vocabulary.pieces), "added": vocabulary.added, "base": vocabulary.base_size}
     return vocabulary
 

@@ -1,13 +1,14 @@
 """The shop's own vocabulary: the base model's WordPiece tokens that matter here, plus the shop's own.
 
 Fewer base tokens make the model small; whole-word tokens for what the shop writes often ("64gb", a brand) make inputs
-short; and Han characters that an English base model lacks are what makes Chinese work. A new token starts as the mean
-of the pieces that stood for it; a character that had none starts at random, in the base model's spread, and is
-learned.
+short; and Han characters that an English base model lacks are what makes Chinese work. A new word starts as the mean
+of the pieces that stood for it; a new character as the mean of the base tokens that go with it in titles of two
+languages, or, where there are none, at random in the base model's spread.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from aisle.errors import BadInput
 from aisle.text import fold, is_cjk
 
+MEANINGS = 2  # base tokens that a new character starts between
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _PLAIN = re.compile(r"(##)?[a-z0-9]+|(##)?[!-/:-@\[-`{-~]")
 
@@ -36,18 +38,32 @@ class Vocabulary:
 
     def embeddings(self, base: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
         """(tokens, dim) float32 starting vectors from the base model's (base_size, dim)."""
-        random = np.random.default_rng(seed).normal(base.mean(0), base.std(0), (len(self.pieces), base.shape[1]))
-        rows = [base[ids].mean(0) if ids else random[i] for i, ids in enumerate(self.pieces)]
+        random = np.random.default_rng(seed).normal(0, base.std(0), (len(self.pieces), base.shape[1]))
+        alike = Counter(tuple(ids) for ids in self.pieces)
+        rows = []
+        for ids, noise in zip(self.pieces, random, strict=True):
+            if not ids:
+                rows.append(base.mean(0) + noise)
+            else:  # characters that start from the same tokens must be able to part
+                rows.append(base[ids].mean(0) + (0.2 * noise if alike[tuple(ids)] > 1 else 0))
         return np.array(rows, np.float32)
 
 
-def fit(base_model: Path, texts: Iterable[str], keep: int, add: int, min_count: int = 20) -> Vocabulary:
+def fit(
+    base_model: Path,
+    texts: Iterable[str],
+    keep: int,
+    add: int,
+    translations: Iterable[tuple[str, str]] = (),
+    min_count: int = 20,
+) -> Vocabulary:
     """The vocabulary for a shop whose texts are `texts`.
 
     Kept: special tokens, every token the texts use, single letters and digits, and the first `keep` plain tokens of the
     base (WordPiece vocabularies are sorted by frequency), so that a shopper's everyday word still means something.
     Added: every CJK character of the texts, and at most `add` words that occur `min_count` times or more and were
-    split, those that save the most tokens first. Raises BadInput where the base model's tokenizer is not WordPiece.
+    split, those that save the most tokens first. `translations`: titles in the base model's language and another.
+    Raises BadInput where the base model's tokenizer is not WordPiece.
     """
     base = Tokenizer.from_file(str(base_model / "tokenizer.json"))
     base.no_truncation()
@@ -73,8 +89,37 @@ def fit(base_model: Path, texts: Iterable[str], keep: int, add: int, min_count: 
     new_words = sorted(saved, key=lambda word: (-saved[word], word))[:add]
     characters = sorted({c for word in counts for c in word if is_cjk(c)} - set(ids))
     tokens = [*SPECIAL, *(t for t, _ in by_id if t in kept and t not in SPECIAL), *characters, *new_words]
-    pieces = [[ids[t]] if t in ids else [ids[p] for p in split[t] if p in ids and p != "[UNK]"] for t in tokens]
+    meanings = character_meanings((base.encode(a, add_special_tokens=False).tokens, fold(b)) for a, b in translations)
+    stands_for = {**split, **meanings}
+    pieces = [[ids[t]] if t in ids else [ids[p] for p in stands_for.get(t, []) if p != "[UNK]"] for t in tokens]
     return Vocabulary(tokenizer_over(tokens), pieces, len(ids), len(characters) + len(new_words))
+
+
+def character_meanings(titles: Iterable[tuple[list[str], str]]) -> dict[str, list[str]]:
+    """The MEANINGS tokens that go with each CJK character most characteristically, from (tokens, other title) pairs.
+
+    Ranked by how often both occur times the pointwise mutual information of the two (Church and Hanks, 1990).
+    """
+    n = 0
+    together: Counter[tuple[str, str]] = Counter()
+    by_token: Counter[str] = Counter()
+    by_character: Counter[str] = Counter()
+    for tokens, other in titles:
+        n += 1
+        kept, characters = {t for t in tokens if t.isalpha()}, {c for c in other if is_cjk(c)}
+        by_token.update(kept)
+        by_character.update(characters)
+        together.update((c, t) for c in characters for t in kept)
+    scored: dict[str, list[tuple[float, str]]] = {}
+    for (character, token), count in together.items():
+        information = math.log(count * n / (by_character[character] * by_token[token]))
+        scored.setdefault(character, []).append((-count * information, token))
+    return {character: _first(sorted(found)) for character, found in scored.items()}
+
+
+def _first(found: list[tuple[float, str]]) -> list[str]:
+    """At most MEANINGS tokens, the best and those that go with the character at least half as well; lower is better."""
+    return [token for score, token in found[:MEANINGS] if score < 0 and score <= found[0][0] / 2]
 
 
 def tokenizer_over(tokens: list[str]) -> Tokenizer:

