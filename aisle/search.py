@@ -72,6 +72,8 @@ class Search:
         reading = self._retrieval.read(query)
         evidence = self._retrieval.retrieve(reading)
         matches, _ = self._matches(request, reading, evidence)
+        if evidence is None and reading.understood.price is None:
+            return []  # nothing was asked
         ranked, _ = self._ranked(request, reading, evidence, matches, Timings(lambda: -np.inf))
         rows = ranked.rows[:k].tolist()
         return [

@@ -96,7 +96,7 @@ def build(
         examples = assemble(corpora, frozenset(hidden))
         vocabulary = fit_vocabulary(recipe, corpora, examples, log)
         networks = train(recipe, examples, corpora, vocabulary, log)
-        export(networks, examples, draft.folder, log)
+        export(networks, examples, draft.folder, recipe.training.seed, log)
         floor = index(recipe, shop, rules, hidden, draft.folder, log)
         systems, figures = judge(recipe, shop, networks, draft.folder, log)
         if report:
@@ -208,17 +208,25 @@ def candidate_lists(examples: Examples, count: int, hard: int, seed: int) -> lis
     ]
 
 
-def export(networks: Networks, examples: Examples, folder: Path, log: Log) -> None:
+def judged_pairs(examples: Examples, queries: int, seed: int) -> tuple[list[tuple[str, str]], list[bool]]:
+    """An answer and eight mined texts for each of some queries, and whether each is relevant."""
+    random = np.random.default_rng(seed)
+    pairs, relevant = [], []
+    for i in random.permutation(len(examples.queries))[:queries].tolist():
+        for text in [examples.answer(i, random), *examples.distractors(i, 8, random)]:
+            pairs.append((examples.queries[i], examples.renderings[text][0]))
+            relevant.append(examples.gains[i].get(text, 0.0) > 0)
+    return pairs, relevant
+
+
+def export(networks: Networks, examples: Examples, folder: Path, seed: int, log: Log) -> None:
     """encoder/ and reranker/ as int8 ONNX, compared with torch on a few hundred inputs."""
     sample = examples.texts[:200] + examples.queries[:200]
-    pairs = list(zip(examples.queries[:200], examples.texts[:200], strict=False))
-    pairs += [
-        (q, examples.texts[next(iter(g))]) for q, g in zip(examples.queries[:100], examples.gains[:100], strict=True)
-    ]
+    pairs, relevant = judged_pairs(examples, 60, seed)
     with log.step("export and quantise the encoder") as figures:
         figures |= seal_encoder(networks.student_encoder, folder / "encoder", sample)
     with log.step("export and quantise the reranker") as figures:
-        figures |= seal_reranker(networks.student_reranker, folder / "reranker", pairs)
+        figures |= seal_reranker(networks.student_reranker, folder / "reranker", pairs, relevant)
 
 
 def index(recipe: Recipe, shop: Corpus, rules: Rules, hidden: list[str], folder: Path, log: Log) -> float:

@@ -18,11 +18,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.transformers.fusion_options import FusionOptions
 from onnxruntime.transformers.optimizer import optimize_model
 from optimum.exporters.onnx import export as export_onnx
 from optimum.exporters.tasks import TasksManager
+from sklearn.linear_model import LogisticRegression
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
@@ -38,18 +40,39 @@ def seal_encoder(network: BiEncoder, folder: Path, texts: Sequence[str]) -> dict
     return {"cosine_min": float(cosines.min()), "cosine_mean": float(cosines.mean()), "bytes": _bytes(folder)}
 
 
-def seal_reranker(network: CrossEncoder, folder: Path, pairs: Sequence[tuple[str, str]]) -> dict[str, float]:
-    """Write reranker/ and return its parity figures on `pairs`: largest logit difference, correlation with torch."""
+def seal_reranker(
+    network: CrossEncoder, folder: Path, pairs: Sequence[tuple[str, str]], relevant: Sequence[bool]
+) -> dict[str, float]:
+    """Write reranker/ and return its parity figures on `pairs`: largest logit difference, correlation with torch.
+
+    The head is scaled so that the int8 logits are log-odds of `relevant` on these pairs (Platt, 1999): a list's order
+    does not fix their level, and a score that shops see should mean something.
+    """
     export(network.encoder, network.tokenizer, folder)
-    np.save(folder / "head.npy", torch.cat([network.weights, network.bias[None]]).detach().cpu().numpy())
-    served = ServedCrossEncoder(folder, threads=2)
-    logits = np.array([served.score(q, [t])[0] for q, t in pairs])
+    write_head(network, folder)
+    logits = served_logits(folder, pairs)
+    platt = LogisticRegression(C=1e6).fit(logits[:, None], relevant)
+    if platt.coef_[0, 0] > 0:  # else nothing was learned, and turning the order round would not mend that
+        network.weights.data *= platt.coef_[0, 0]
+        network.bias.data = network.bias.data * platt.coef_[0, 0] + platt.intercept_[0]
+        write_head(network, folder)
+        logits = served_logits(folder, pairs)
     torch_logits = network.score_pairs(pairs)
     return {
         "logit_difference_max": float(np.abs(logits - torch_logits).max()),
         "correlation": float(np.corrcoef(logits, torch_logits)[0, 1]),
         "bytes": _bytes(folder),
     }
+
+
+def write_head(network: CrossEncoder, folder: Path) -> None:
+    np.save(folder / "head.npy", torch.cat([network.weights, network.bias[None]]).detach().float().cpu().numpy())
+
+
+def served_logits(folder: Path, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+    """(len(pairs),): each pair by itself, as `aisle score` does it."""
+    served = ServedCrossEncoder(folder, threads=2)
+    return np.array([served.score(query, [text])[0] for query, text in pairs], np.float32)
 
 
 def export(model: PreTrainedModel, tokenizer: Tokenizer, folder: Path) -> None:

@@ -111,7 +111,7 @@ def test_esci_official_files_give_the_small_version_with_a_product_a_locale(esci
 
 
 def test_a_missing_folder_is_named_with_where_to_get_it(tmp_path: Path) -> None:
-    for name in LOADERS:
+    for name in LOADERS.keys() - {"shop"}:  # a shop's own tables lie in the folder itself
         with pytest.raises(NotFound, match=r"does not exist: get it from http.* with --data"):
             load(name, tmp_path)
 
