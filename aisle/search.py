@@ -48,7 +48,8 @@ class Search:
         timings.lap("understand")
         evidence = self._retrieval.retrieve(reading, timings)
         matches, relaxed = self._matches(request, reading, evidence)
-        ranked, degraded = self._ranked(request, reading, evidence, matches, timings)
+        deadline = timings.start + request.budget_ms / 1000
+        ranked, degraded = self._ranked(request, reading, evidence, matches, timings, deadline)
         if request.sort != "relevance":
             ranked = self._sorted(request, ranked)
             matches = np.sort(ranked.rows)
@@ -68,13 +69,13 @@ class Search:
 
     def ranking(self, query: str, k: int) -> list[tuple[str, float]]:
         """The k best (product_id, score) for evaluation: every variant for itself, reranked however long it takes."""
-        request = SearchRequest(query, budget_ms=10_000)
+        request = SearchRequest(query)
         reading = self._retrieval.read(query)
         evidence = self._retrieval.retrieve(reading)
         matches, _ = self._matches(request, reading, evidence)
         if evidence is None and reading.understood.price is None:
             return []  # nothing was asked
-        ranked, _ = self._ranked(request, reading, evidence, matches, Timings(lambda: -np.inf))
+        ranked, _ = self._ranked(request, reading, evidence, matches, Timings(self._clock), deadline=np.inf)
         rows = ranked.rows[:k].tolist()
         return [
             (self.parts.products[row].product_id, float(score)) for row, score in zip(rows, ranked.scores, strict=False)
@@ -103,16 +104,22 @@ class Search:
         return np.zeros(0, np.int64), []
 
     def _ranked(
-        self, request: SearchRequest, reading: Reading, evidence: Evidence | None, matches: Rows, timings: Timings
+        self,
+        request: SearchRequest,
+        reading: Reading,
+        evidence: Evidence | None,
+        matches: Rows,
+        timings: Timings,
+        deadline: float,
     ) -> tuple[Ranked, list[str]]:
-        """The matches in their final order, and the stages that the time budget did not allow."""
+        """The matches in their final order, and the stages that `deadline` (seconds of the clock) did not allow."""
         if evidence is None:
             return self._browsed(matches), []
         ranked = self._retrieval.rank(reading, evidence, matches)
         timings.lap("rank")
         if request.rerank == "none" or request.sort != "relevance":
             return ranked, []
-        reranked = self._retrieval.rerank(reading.text, ranked, timings.start + request.budget_ms / 1000)
+        reranked = self._retrieval.rerank(reading.text, ranked, deadline)
         timings.lap("rerank")
         return (ranked, ["rerank"]) if reranked is None else (reranked, [])
 

@@ -171,6 +171,13 @@ def test_the_evaluation_ranking_keeps_every_variant(search: Search) -> None:
     assert scores == sorted(scores, reverse=True)
 
 
+def test_the_evaluation_ranking_is_reranked_however_slow_the_clock(tmp_path: Path, search: Search) -> None:
+    slow = search_world(tmp_path, clock=Clock(tick=0.2))
+    [(product, score)] = slow.ranking("red circle", 1)
+    reranked = ask(search, "red circle").hits[0]
+    assert (product, round(score, 6)) == (reranked.product_id, reranked.score)
+
+
 def test_a_product_comes_with_its_variants(search: Search) -> None:
     found = search.product("c1", "zh")
     assert (found.product.title, found.variants) == ("Red circle", ["c2"])
