@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 from msgspec import UNSET
+from numpy.typing import NDArray
 
 from aisle.filters import relax
 from aisle.ranker import FINAL, FIRST, Evidence
@@ -27,11 +28,11 @@ LEAST_SHARE = (
 
 
 class Page(NamedTuple):
-    """One page: positions in the ranking, one an article; how many articles match; their variants by article."""
+    """One page: positions in the ranking, one an article; how many articles match; their variants by number."""
 
     positions: list[int]
     total: int
-    variants: dict[int, int]
+    variants: NDArray[np.int64]
 
 
 class Search:
@@ -147,17 +148,18 @@ class Search:
         if pins or buried:
             places = [pins.get(row, len(pins) + (row in buried)) for row in ranked.rows.tolist()]
             order = np.lexsort((order, np.array(places)))
-        _, first = np.unique(group[ranked.rows[order]], return_index=True)
-        positions = order[np.sort(first)]
-        found, counts = np.unique(group[matches], return_counts=True)
+        groups, ranks, first = group[ranked.rows[order]], np.arange(len(order)), np.empty(len(group), np.int64)
+        first[groups[::-1]] = ranks[::-1]  # the last write stays: where each article comes first
+        positions = order[first[groups] == ranks]
+        variants = np.bincount(group[matches], minlength=len(group))
         shown = positions[(request.page - 1) * request.k : request.page * request.k].tolist()
-        return Page(shown, len(found), dict(zip(found.tolist(), counts.tolist(), strict=True)))
+        return Page(shown, int(np.count_nonzero(variants)), variants)
 
-    def _hit(self, request: SearchRequest, ranked: Ranked, at: int, variants: dict[int, int]) -> Hit:
+    def _hit(self, request: SearchRequest, ranked: Ranked, at: int, variants: NDArray[np.int64]) -> Hit:
         row = int(ranked.rows[at])
         shown = hit(self.parts.products[row], float(ranked.scores[at]), request.lang)
         explain = explained(ranked, at) if request.explain else None
-        return msgspec.structs.replace(shown, variants=variants[int(self.parts.columns.group[row])], explain=explain)
+        return msgspec.structs.replace(shown, variants=int(variants[self.parts.columns.group[row]]), explain=explain)
 
 
 def attempts(asked: Filters, price: Range | None) -> Iterator[tuple[str, Filters]]:
