@@ -26,7 +26,7 @@ from aisle.lexical import Lexical
 from aisle.report import MeasureRow, WorstQuery
 from aisle.retrieval import Retrieval
 from aisle.search import Search
-from aisle.types import Product
+from aisle.types import Filters, Product
 from model_export.datasets import LabelledQueries
 from model_export.recipe import Gates
 
@@ -98,11 +98,8 @@ def bm25_run(search: Search, products: Sequence[Product], judged: Judged) -> Run
     for query_id, query in judged.queries.items():
         reading = retrieval.read(query)
         scores = lexical.match(reading.text, reading.extra).score.copy()
-        price = reading.understood.price
-        if price is not None:
-            low, high = price.gte or 0, np.inf if price.lte is None else price.lte
-            known = search.parts.columns.price
-            scores[~((known >= np.float32(low)) & (known <= np.float32(high)))] = 0
+        if reading.understood.price is not None:
+            scores[~search.parts.columns.mask(Filters(price=reading.understood.price))] = 0
         run[query_id] = {products[r].product_id: float(scores[r]) for r in top_rows(scores, DEPTH) if scores[r] > 0}
     return run
 
@@ -147,6 +144,7 @@ def check(figures: dict[str, float], gates: Gates) -> None:
 
 
 def shares_wanted(gates: Gates) -> dict[str, float]:
+    """The least share for each figure of `gate_figures` that is one."""
     return {
         f"{network}, {share}": least
         for network in ("encoder", "reranker")

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from model_export.examples import Examples, assemble, ranker_queries
 from model_export.export import seal_encoder, seal_reranker
 from model_export.networks import BiEncoder, CrossEncoder, base_encoder, shallow
 from model_export.ranking import fit_floor, fit_ranker
-from model_export.recipe import Recipe, base_model_path
+from model_export.recipe import Loop, Recipe, base_model_path
 from model_export.train import Curve, best_by_words, mine, train_bi_encoder, train_cross_encoder
 from model_export.vocabulary import Vocabulary, fit
 
@@ -90,9 +90,7 @@ def build(
         ids = {product.product_id for product in shop.products}
         rules = Rules.read(merchandising, ids) if merchandising else Rules()
         hidden = ranker_queries(shop, recipe.training.ranker_share)
-        assess.judged(
-            shop.labelled, recipe.data.judged_on, 1
-        )  # refuses before the training what could not be judged after it
+        assess.judged(shop.labelled, recipe.data.judged_on, 1)  # refuse now what could not be judged after training
         examples = assemble(corpora, frozenset(hidden))
         vocabulary = fit_vocabulary(recipe, corpora, examples, log)
         networks = train(recipe, examples, corpora, vocabulary, log)
@@ -182,7 +180,7 @@ def train(recipe: Recipe, examples: Examples, corpora: list[Corpus], vocabulary:
     return Networks(teacher, student, cross, small)
 
 
-def _loop(loop: Any) -> dict[str, Any]:
+def _loop(loop: Loop) -> dict[str, Any]:
     return {"steps": loop.steps, "batch": loop.batch, "rate": loop.rate}
 
 
@@ -237,11 +235,10 @@ def index(recipe: Recipe, shop: Corpus, rules: Rules, hidden: list[str], folder:
     with log.step("index the catalogue"):
         write_index(folder, shop.products, rules, -1.0, THREADS, lambda _: None)
     with log.step("fit the ranker") as figures:
-        floor = fit_floor(open_search(folder, "draft", THREADS).parts, unseen)
+        parts = open_search(folder, "draft", THREADS).parts
+        floor = fit_floor(parts, unseen)
         write_tuned(folder, floor, currency_of(shop.products))
-        figures |= fit_ranker(
-            open_search(folder, "draft", THREADS).parts, unseen, folder / "ranker", recipe.training.seed
-        )
+        figures |= fit_ranker(replace(parts, floor=floor), unseen, folder / "ranker", recipe.training.seed)
         write_golden(folder, golden_queries(shop.products, asked), THREADS)
     return floor
 
