@@ -37,7 +37,7 @@ FIRST = (
     "brand",
     "color",
 )
-FINAL = (*FIRST, "cross", "cross_gap")
+FINAL = (*FIRST, "cross", "cross_gap", "first")  # the cross-encoder's logit, its distance to the best, the first score
 RISING = (
     "lexical",
     "cosine",
@@ -47,6 +47,7 @@ RISING = (
     "brand",
     "color",
     "cross",
+    "first",
 )  # never count against a row
 
 
@@ -86,9 +87,11 @@ def first_features(
     return np.column_stack([*columns, agreement]).astype(np.float32)
 
 
-def final_features(first: NDArray[np.float32], cross: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n, len(FINAL)) float32: the first stage's features, the cross-encoder's logits, their distance to the best."""
-    return np.column_stack([first, cross, cross.max(initial=-1e3) - cross]).astype(np.float32)
+def final_features(
+    first: NDArray[np.float32], scores: NDArray[np.float32], cross: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """(n, len(FINAL)) float32 from the first stage's features and scores, and the cross-encoder's logits."""
+    return np.column_stack([first, cross, cross.max(initial=-1e3) - cross, scores]).astype(np.float32)
 
 
 def _log_rank(scores: NDArray[np.float32]) -> NDArray[np.float64]:

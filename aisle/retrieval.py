@@ -133,7 +133,7 @@ class Retrieval:
             return None
         if not count or not self.parts.ranker:
             return ranked
-        scores = self.parts.ranker.final(final_features(ranked.features[:count], cross))
+        scores = self.parts.ranker.final(final_features(ranked.features[:count], ranked.scores[:count], cross))
         order = np.lexsort((np.arange(count), -scores))
         # Rows that were not read keep their order below those that were.
         rest = ranked.scores[count:] * min(

@@ -120,4 +120,4 @@ def ranker_queries(corpus: Corpus, share: float) -> list[str]:
             f"{corpus.name} has {len(train)} train queries with a relevant product", f"label at least {MIN_TRAIN}"
         )
     by_hash = sorted(train, key=lambda q: (crc32(q.encode()), q))
-    return by_hash[: max(1, round(share * len(train)))]
+    return by_hash[: max(2, round(share * len(train)))]

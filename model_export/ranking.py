@@ -1,7 +1,8 @@
 """Fit the final order: LambdaMART over the features that serving computes, on queries that no network was trained on.
 
 Two ensembles, `first` over all candidates and `final` over the reranked ones, monotone in the features that can only
-speak for a product, and exported to ONNX. Also the least cosine that counts as a match, read off the same queries.
+speak for a product, and exported to ONNX. `final` learns from what `first` says of queries that it has not seen
+(out-of-fold), as it will when serving. Also the least cosine that counts as a match, read off the same queries.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ from numpy.typing import NDArray
 from onnxmltools.convert.common.data_types import FloatTensorType
 from tqdm import tqdm
 
+from aisle.errors import BadInput
 from aisle.ranker import FINAL, FIRST, RISING, final_features
+from aisle.reranker import sigmoid
 from aisle.retrieval import RERANKED, Parts, Retrieval
+from aisle.types import Filters
 
 PARAMETERS = {
     "objective": "lambdarank",
@@ -32,12 +36,13 @@ PARAMETERS = {
     "num_threads": 2,
 }
 ROUNDS = 150
+FOLDS = 5
 FLOOR_PERCENTILE = 2  # of the relevant products' cosines: two in a hundred must be found by words instead
 
 
 @dataclass(frozen=True)
 class Judged:
-    """Features and ratings of one query's candidates; the last RERANKED of them, by the first stage, with logits."""
+    """Features and ratings of one query's candidates."""
 
     features: NDArray[np.float32]  # (c, len(FIRST))
     ratings: NDArray[np.int64]  # (c,)
@@ -51,6 +56,7 @@ def fit_ranker(
     """Write ranker/ from (query, product_id -> rating) and return what was learned from how much.
 
     `parts.ranker` is None: candidates come from retrieval alone.
+    Raises BadInput where retrieval finds relevant products for fewer than two queries.
     """
     retrieval = Retrieval(parts, clock=lambda: 0.0)
     folder.mkdir(parents=True)
@@ -59,14 +65,20 @@ def fit_ranker(
         for query, ratings in tqdm(queries, "ranker features", leave=False, disable=None, mininterval=2)
     ]
     judged = [j for j in judged if j.ratings.any()]
+    if len(judged) < 2:
+        raise BadInput(
+            f"of {len(queries)} queries kept for the ranker, retrieval finds a relevant product for {len(judged)}",
+            "label more queries, or train longer: it takes two",
+        )
     first = _boost([j.features for j in judged], [j.ratings for j in judged], FIRST, seed)
     _export(first, len(FIRST), folder / "first.onnx")
     features, ratings = [], []
-    for j in tqdm(judged, "ranker logits", leave=False, disable=None, mininterval=2):
-        top = np.argsort(-np.asarray(first.predict(j.features)), kind="stable")[:RERANKED]
+    unseen = _out_of_fold(judged, seed)
+    for j, scores in zip(tqdm(judged, "ranker logits", leave=False, disable=None, mininterval=2), unseen, strict=True):
+        top = np.argsort(-scores, kind="stable")[:RERANKED]
         cross = retrieval.read_pairs(j.text, j.rows[top], deadline=np.inf)
         assert cross is not None  # no deadline, no refusal
-        features.append(final_features(j.features[top], cross))
+        features.append(final_features(j.features[top], scores[top], cross))
         ratings.append(j.ratings[top])
     final = _boost(features, ratings, FINAL, seed)
     _export(final, len(FINAL), folder / "final.onnx")
@@ -92,13 +104,28 @@ def fit_floor(parts: Parts, queries: Sequence[tuple[str, dict[str, int]]]) -> fl
 def _judge(retrieval: Retrieval, query: str, ratings: dict[str, int]) -> Judged:
     reading = retrieval.read(query)
     evidence = retrieval.retrieve(reading)
-    matches = np.flatnonzero(retrieval.wanted(evidence))
+    wanted = retrieval.wanted(evidence)
+    if reading.understood.price is not None:
+        wanted &= retrieval.parts.columns.mask(Filters(price=reading.understood.price))
+    matches = np.flatnonzero(wanted)
     if evidence is None or not len(matches):
         return Judged(np.zeros((0, len(FIRST)), np.float32), np.zeros(0, np.int64), matches, query)
     rows = retrieval.candidates(evidence, matches)
     features = retrieval.features(reading, evidence, rows)
     rated = {retrieval.parts.products.row(p): r for p, r in ratings.items()}
     return Judged(features, np.array([rated.get(row, 0) for row in rows.tolist()]), rows, reading.text)
+
+
+def _out_of_fold(judged: Sequence[Judged], seed: int) -> list[NDArray[np.float32]]:
+    """(c,) float32 scores in 0..1 of each query's candidates, by a first stage fitted without that query."""
+    scores: dict[int, NDArray[np.float32]] = {}
+    folds = min(FOLDS, len(judged))
+    for fold in range(folds):
+        rest = [j for at, j in enumerate(judged) if at % folds != fold]
+        booster = _boost([j.features for j in rest], [j.ratings for j in rest], FIRST, seed)
+        for at in range(fold, len(judged), folds):
+            scores[at] = sigmoid(np.asarray(booster.predict(judged[at].features), np.float32))
+    return [scores[at] for at in range(len(judged))]
 
 
 def _boost(
