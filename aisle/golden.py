@@ -35,10 +35,9 @@ class GoldenQuery(Struct, frozen=True):
 
 
 class Golden(Struct, frozen=True):
-    """`vectors_checked`: how many vectors the exporter compared with those of the original model."""
+    """What one machine answered, to compare another with."""
 
     queries: list[GoldenQuery]
-    vectors_checked: int = 0
 
     def save(self, path: Path) -> None:
         path.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1))
@@ -74,14 +73,14 @@ class Replay:
         return f"mean overlap@{K} with the exporter's hits is {self.mean_overlap:.3f}, {compared} {MIN_OVERLAP}."
 
 
-def record(search: Search, queries: Iterable[str], vectors_checked: int = 0) -> Golden:
+def record(search: Search, queries: Iterable[str]) -> Golden:
     """The answers to `queries` as this machine gives them. BadInput: no query, or none that finds anything."""
     seen = [GoldenQuery(query, [(product, float(score)) for product, score in search(query)[:K]]) for query in queries]
     if not any(golden.hits for golden in seen):
         raise BadInput(
             f"none of {len(seen)} golden queries finds a product", "choose queries that the catalogue can answer"
         )
-    return Golden(seen, vectors_checked)
+    return Golden(seen)
 
 
 def replay(golden: Golden, search: Search) -> Replay:

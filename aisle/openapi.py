@@ -9,7 +9,7 @@ from typing import Any
 
 from aisle import __version__
 from aisle.decoding import COMMA_SEPARATED
-from aisle.http import OPERATIONS, Operation
+from aisle.operations import OPERATIONS, Operation
 from aisle.schema import REF, Schema, schemas
 from aisle.types import Problem
 

@@ -54,7 +54,7 @@ def _opened(folder: Path, threads: int) -> Parts:
 
 
 class Services:
-    """What the doors call (`aisle.http.Services`), over one bundle."""
+    """What the doors call (`aisle.operations.Services`), over one bundle."""
 
     def __init__(self, bundle: Bundle, threads: int) -> None:
         self.bundle, self.bundle_id = bundle, bundle.manifest.bundle_id

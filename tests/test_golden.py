@@ -13,9 +13,9 @@ def answers(**hits: list[tuple[str, float]]) -> Search:
 
 
 def test_record_keeps_ten_hits_with_their_scores() -> None:
-    golden = record(answers(shoe=TWENTY, hat=[("h", 0.5)]), ["shoe", "hat"], vectors_checked=7)
+    golden = record(answers(shoe=TWENTY, hat=[("h", 0.5)]), ["shoe", "hat"])
 
-    assert golden == Golden([GoldenQuery("shoe", TWENTY[:10]), GoldenQuery("hat", [("h", 0.5)])], 7)
+    assert golden == Golden([GoldenQuery("shoe", TWENTY[:10]), GoldenQuery("hat", [("h", 0.5)])])
 
 
 def test_golden_queries_survive_the_disk(tmp_path: Path) -> None:

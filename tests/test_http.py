@@ -18,8 +18,9 @@ from world_http import TinyServices
 from aisle import __version__
 from aisle.docs_page import example_url
 from aisle.errors import BadInput, BundleError
-from aisle.http import OPERATIONS, build_app
+from aisle.http import build_app
 from aisle.openapi import ANSWERS, EXAMPLES, document
+from aisle.operations import OPERATIONS
 from aisle.parameters import parse_filters
 from aisle.settings import Settings
 from aisle.types import Filters, Range, SearchRequest, SearchResponse

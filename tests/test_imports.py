@@ -23,7 +23,7 @@ LAYERS = {
     "primitives": "bundle dense encoder evaluation golden lexical onnx products report sealing spelling tables",
     "domain": "catalogue filters lexicon merchandising pairs price_phrase ranker reranker suggest understanding",
     "flows": "assessment retrieval search",
-    "edges": "decoding docs_page http openapi parameters problems rerank_forms schema settings terminal",
+    "edges": "decoding docs_page http openapi operations parameters problems rerank_forms schema settings terminal",
     "wiring": "indexing runtime",
     "doors": "__main__ cli commands listings server",
 }
