@@ -98,8 +98,10 @@ class Retrieval:
         """The best of `matches` by words and by meaning, in row order."""
         lexical = evidence.title.score[matches] + evidence.body.score[matches]
         found = top_rows(lexical, CANDIDATES)
-        near = top_rows(evidence.cosine[matches], CANDIDATES)
-        return matches[np.union1d(found[lexical[found] > 0], near)]
+        chosen = np.zeros(len(matches), bool)
+        chosen[found[lexical[found] > 0]] = True
+        chosen[top_rows(evidence.cosine[matches], CANDIDATES)] = True
+        return matches[chosen]
 
     def features(self, reading: Reading, evidence: Evidence, rows: Rows) -> NDArray[np.float32]:
         """(len(rows), len(FIRST)) float32."""
@@ -115,7 +117,9 @@ class Retrieval:
         features = self.features(reading, evidence, rows)
         scores = self.parts.ranker.first(features) if self.parts.ranker else features[:, FIRST.index("cosine")]
         order = np.lexsort((rows, -evidence.cosine[rows], -scores))
-        rest = np.setdiff1d(matches, rows, assume_unique=True)
+        other = np.ones(len(self.parts.products), bool)
+        other[rows] = False
+        rest = matches[other[matches]]
         rest = rest[np.lexsort((rest, -evidence.cosine[rest]))]
         below = scores.min(initial=1.0) * np.clip(evidence.cosine[rest], 0, 1)
         return Ranked(

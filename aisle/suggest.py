@@ -100,7 +100,7 @@ class Suggester:
 
     def _rows(self, keys: NDArray[np.int32]) -> Iterator[int]:
         tier = self._first_product
-        for key in np.unique(keys).tolist():
+        for key in np.sort(keys).tolist():
             yield key if key < tier else key - tier
 
     def _shown(self, rows: Iterable[int], k: int, lang: str | None) -> list[Suggestion]:
