@@ -1,7 +1,8 @@
 """The two networks of the workshop, as torch sees them, and how texts become their inputs.
 
-A bi-encoder is a BERT-like encoder with mean pooling; a cross-encoder is the same encoder with a one-logit head on
-[CLS]. Teachers and students differ only in depth, so a student starts from its teacher's layers.
+A bi-encoder is a BERT-like encoder with mean pooling; a cross-encoder is the same encoder over a pair, with the pooled
+vectors of its two sides multiplied into one logit. Teachers and students differ only in depth, so a student starts from
+its teacher's layers.
 """
 
 from __future__ import annotations
