@@ -87,7 +87,7 @@ class Bundle:
         return any(file.path == name for file in self.manifest.files)
 
     def file(self, name: str) -> Path:
-        """The path of the file listed as `name`, such as "lexical/title/indptr.npy". BundleError: not listed."""
+        """The path of the file listed as `name`, such as "lexical/title/start.npy". BundleError: not listed."""
         if not self.has(name):
             raise BundleError(f"bundle {self.path} has no file {name}", "rebuild it with this version of aisle")
         return self.path / name

@@ -4,8 +4,8 @@ Nothing but the parser is loaded until a command is known, so `--help` is quick.
 workshop: any package can add a command as an entry point of the group `aisle.commands`, a function of the remaining
 arguments.
 
-Exit codes: 0 done, 1 the bundle answers differently here (verify), 2 bad input or a bundle that cannot be used, 130
-interrupted, 141 the reader of a pipe went away.
+Exit codes: 0 done, 1 the bundle answers differently here (verify), 2 bad input, a bundle that
+cannot be used, a missing extra or a build that failed its gates, 130 interrupted, 141 the reader of a pipe went away.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from aisle import __version__
 from aisle.errors import AisleError, BadInput, MissingExtra
@@ -68,8 +68,11 @@ def _call_registered(point: EntryPoint, arguments: list[str]) -> int:
     return 0
 
 
-class _Parser(ArgumentParser):
-    """Mistyped arguments are bad input like any other."""
+class Parser(ArgumentParser):
+    """Mistyped arguments are bad input like any other; what is typed is spelt in full."""
+
+    def __init__(self, prog: str | None = None, **options: Any) -> None:
+        super().__init__(prog, allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
         raise BadInput(message, f"`{self.prog} --help` shows an example")
@@ -77,11 +80,11 @@ class _Parser(ArgumentParser):
 
 def build_parser(registered: Mapping[str, EntryPoint]) -> ArgumentParser:
     """The parser of all commands; those of other packages are only listed."""
-    parser = _Parser(
+    parser = Parser(
         prog="aisle",
         description="AI search for online shops, from sealed bundles.",
-        epilog="`aisle COMMAND --help` has an example. Results are tables on a terminal, JSON lines in a pipe.",
-        allow_abbrev=False,
+        epilog="`aisle COMMAND --help` has an example. Results are tables on a terminal and JSON lines in a pipe; run, "
+        "score and verify print the same everywhere.",
     )
     parser.add_argument("--version", action="version", version=f"aisle {__version__}")
     places = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -92,7 +95,6 @@ def build_parser(registered: Mapping[str, EntryPoint]) -> ArgumentParser:
             description=f"{purpose[0].upper()}{purpose[1:]}.",
             epilog=f"example:\n  {example}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
         )
         command.add_argument("bundle", metavar="BUNDLE", type=Path, help="folder of a sealed bundle")
         add_arguments(command)
@@ -115,7 +117,9 @@ def whole(low: int, high: int) -> Callable[[str], int]:
 def _index(command: ArgumentParser) -> None:
     command.add_argument("catalogue", metavar="CATALOGUE", type=Path, help=f"products: {TABLES}")
     command.add_argument("--out", metavar="BUNDLE2", type=Path, required=True, help="folder of the new bundle")
-    command.add_argument("--merchandising", metavar="FILE", type=Path, help="new rules; without it the old ones stay")
+    command.add_argument(
+        "--merchandising", metavar="FILE", type=Path, help="new rules; without it the old ones stay, less what left"
+    )
 
 
 def _search(command: ArgumentParser) -> None:
@@ -131,13 +135,15 @@ def _run(command: ArgumentParser) -> None:
 
 
 def _score(command: ArgumentParser) -> None:
-    columns = "pair_id, query, title and any of brand, color, description, bullet_points"
+    columns = "pair_id, query, title and any of brand, color; description and bullet_points where a title is empty"
     command.add_argument("pairs", metavar="PAIRS", help=f"{columns}: {TABLES}")
 
 
 def _evaluate(command: ArgumentParser) -> None:
     command.add_argument("--queries", metavar="Q", required=True, help=f"query_id, query: {TABLES}")
-    command.add_argument("--qrels", metavar="L", required=True, help=f"TREC, or query_id, product_id, label: {TABLES}")
+    command.add_argument(
+        "--qrels", metavar="L", required=True, help=f"TREC, or query_id, product_id, rating or label: {TABLES}"
+    )
     command.add_argument("--k", type=whole(1, RUN_DEPTH), default=100, help="hits a query, 1 to 1000 (default: 100)")
     command.add_argument("--measures", nargs="+", default=MEASURES, help="as ir_measures names them")
     command.add_argument("--report", metavar="FILE.html", type=Path, help="also write a page with plots")

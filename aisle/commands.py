@@ -1,7 +1,7 @@
 """What each command of `aisle` does, once its arguments are read: open a bundle, ask it, print.
 
 A terminal gets a table and a pipe JSON lines, except where the format has a name: `run` prints a TREC run and `score`
-pair_id <tab> score, wherever they go. All input is read and checked before the bundle is opened, which takes longer.
+pair_id <tab> score, wherever they go. What a table holds is checked before models are loaded, which takes longer.
 """
 
 import dataclasses

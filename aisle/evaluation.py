@@ -1,4 +1,4 @@
-"""How good a ranking is: the measures of ir_measures per query, intervals by the bootstrap, and TREC runs in and out.
+"""How good a ranking is: the measures of ir_measures per query, intervals by the bootstrap, and runs as TREC has them.
 
 A run maps query_id -> product_id -> score, gains map query_id -> product_id -> integer. Gains come ready for use
 (2^rating - 1, or 100, 10, 1, 0 for ESCI's E, S, C, I), so that nDCG with its linear gain equals the exponential form
@@ -7,7 +7,6 @@ over ratings. How a run came to be is not known here.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -115,23 +114,3 @@ def _word(name: str) -> str:
             f"{name!r} cannot stand in a TREC run, which is split at whitespace", "rename it without whitespace"
         )
     return name
-
-
-def read_run(path: Path) -> dict[str, dict[str, float]]:
-    """A TREC run: query_id -> product_id -> score. BadInput names the line that is not one."""
-    run: dict[str, dict[str, float]] = {}
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise BadInput(f"{path} cannot be read ({exc})", "name a TREC run in UTF-8") from exc
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            query, _, product, _, score, _ = line.split()
-            run.setdefault(query, {})[product] = float(score)
-        except ValueError as exc:
-            raise BadInput(
-                f"line {number} of {path} is {line[:80]!r}", "write query_id Q0 product_id rank score tag"
-            ) from exc
-    return run

@@ -95,8 +95,8 @@ def reindex(
     """The models of `bundle` over the products of `catalogue`, sealed at `out`; measured figures are dropped.
 
     Keeps encoder, reranker, ranker and the shop's rules, less the products that left, unless `merchandising` brings new
-    ones. Half of the golden queries are the old bundle's, half are titles of the new catalogue. Raises BadInput and
-    BundleError.
+    ones. The shoppers' half of the golden queries stays, the other half are titles of the new catalogue. Raises
+    BadInput and BundleError.
     """
     products = read_catalogue(catalogue, report)
     ids = {p.product_id for p in products}
@@ -108,8 +108,8 @@ def reindex(
         for name in MODELS:
             shutil.copytree(bundle.path / name, draft.folder / name)
         write_index(draft.folder, products, rules, tuned["floor"], threads, report)
-        old = Golden.load(bundle.file("golden.json"))
-        write_golden(draft.folder, golden_queries(products, [q.query for q in old.queries]), threads)
+        asked = [old.query for old in Golden.load(bundle.file("golden.json")).queries[: GOLDEN_QUERIES // 2]]
+        write_golden(draft.folder, golden_queries(products, asked), threads)
         facts = {name: getattr(bundle.manifest, name) for name in Facts.__struct_fields__}
         facts |= catalogue_facts(products, draft.folder)
         facts |= {
@@ -123,7 +123,7 @@ def reindex(
 
 
 def golden_queries(products: Sequence[Product], asked: Sequence[str]) -> list[str]:
-    """Half of what shoppers ask, half titles, spread over the catalogue."""
+    """Half of what shoppers ask, which comes first, half titles, spread over the catalogue."""
     half = GOLDEN_QUERIES // 2
     titles = [" ".join(p.title.split()[:6]) for p in products]
     return [*dict.fromkeys(q for queries in (asked, titles) for q in queries[:: -(-len(queries) // half) or 1])]

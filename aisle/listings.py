@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import msgspec
 
 from aisle.bundle import Manifest
-from aisle.report import MeasureRow
-from aisle.terminal import in_words, table
+from aisle.report import MeasureRow, in_words
+from aisle.terminal import table
 from aisle.types import Hit, SearchResponse
 
 _LONGER = ("files", "steps", "evaluation", "models")  # fields of a manifest that take more than a line

@@ -30,8 +30,6 @@ from aisle.types import (
 class Services(Protocol):
     """What a door needs from the wiring; calls may come from several threads at once."""
 
-    bundle_id: str
-
     def search(self, request: SearchRequest, query_id: str) -> SearchResponse: ...
     def suggest(self, query: str, k: int, lang: str | None) -> SuggestResponse: ...
     def product(self, product_id: str, lang: str | None) -> ProductResponse: ...  # raises NotFound

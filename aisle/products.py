@@ -1,5 +1,5 @@
-"""The products themselves, one JSON line each, read by row only when a hit is shown: a search touches k lines of many
-thousands.
+"""The products themselves, one JSON line each, read by row where a hit is reranked or shown: a search touches some
+dozens of many thousands. Finding a product by its id reads all ids, once.
 """
 
 from __future__ import annotations

@@ -20,9 +20,9 @@ from aisle.onnx import open_session
 from aisle.reranker import sigmoid
 
 FIRST = (
-    "lexical",  # BM25 over titles
+    "lexical",  # BM25 over titles, with brand, category, color, material and size
     "lexical_share",  # the same as a share of the best row's
-    "body",  # BM25 over descriptions
+    "body",  # BM25 over descriptions and attributes
     "cosine",
     "cosine_gap",  # to the best row's cosine
     "coverage",  # idf share of the query that the title has

@@ -83,7 +83,7 @@ def _render(report: Report) -> str:
     pages = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    pages.filters["shown"] = _shown
+    pages.filters["shown"] = in_words
     systems: dict[str, dict[str, MeasureRow]] = {}
     for row in report.measures:
         systems.setdefault(row.system, {})[row.measure] = row
@@ -97,12 +97,12 @@ def _render(report: Report) -> str:
     )
 
 
-def _shown(value: object) -> str:
-    """A fact in one line: lists and mappings flattened, floats short."""
+def in_words(value: object) -> str:
+    """A value in one line: `{"color": "red", "price": {"lte": 50}}` is "color red, price lte 50"."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_shown(inner)}" for name, inner in value.items())
+        return ", ".join(f"{name} {in_words(inner)}" for name, inner in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(_shown(inner) for inner in value)
+        return ", ".join(in_words(inner) for inner in value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

@@ -22,9 +22,7 @@ from aisle.retrieval import Parts, Ranked, Reading, Retrieval, Rows
 from aisle.timings import Clock, Timings
 from aisle.types import Filters, Hit, Product, ProductResponse, Range, SearchRequest, SearchResponse
 
-LEAST_SHARE = (
-    0.5  # of the best score, for a row to take part in a sort by price: cheap accessories would win it otherwise
-)
+LEAST_SHARE = 0.5  # of the best score, to take part in another order: by price, cheap accessories would win otherwise
 
 
 class Page(NamedTuple):

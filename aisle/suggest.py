@@ -1,4 +1,4 @@
-"""Type-ahead: what a shopper may be about to type, from categories, brands, phrases, queries and product titles.
+"""Type-ahead: what a shopper may be about to type, from categories, brands, phrases and product titles.
 
 Every word start of every text (every character, in Chinese) is one entry of a sorted index, stored as two
 small integers rather than as text; a prefix is two binary searches. Texts are numbered by how good a
@@ -49,9 +49,9 @@ class Suggester:
         self._first_product = next((row for row, text in enumerate(texts) if text.kind == "product"), len(texts))
 
     @classmethod
-    def build(cls, products: Sequence[Product], queries: Sequence[tuple[str, float]] = ()) -> "Suggester":
-        """The index of a catalogue. `queries`: (text, weight); a weight counts like that many products."""
-        texts = list(_ranked(products, queries))
+    def build(cls, products: Sequence[Product]) -> "Suggester":
+        """The index of a catalogue."""
+        texts = list(_ranked(products))
         starts = [(row, start) for row, text in enumerate(texts) for start in _starts(text.folded)]
         starts.sort(key=lambda at: texts[at[0]].folded[at[1] : at[1] + _SORTED_CHARS])
         table = np.array(starts, np.int32).reshape(-1, 2)
@@ -114,15 +114,15 @@ class Suggester:
         return list(found.values())
 
 
-def _ranked(products: Sequence[Product], queries: Iterable[tuple[str, float]]) -> Iterator[_Text]:
-    """Every text once a language: by weight, then categories before brands and queries; products last, as they come."""
-    weighted: list[tuple[float, _Text]] = []
+def _ranked(products: Sequence[Product]) -> Iterator[_Text]:
+    """Every text once a language: by how many products say it, then categories before brands and phrases; products
+    last, as they come."""
+    weighted: list[tuple[int, _Text]] = []
     kinds: tuple[Kind, Kind] = ("category", "brand")
     for kind in kinds:
         counts = Counter(fold(getattr(product, kind)) for product in products)
         shown = spellings(getattr(product, kind) for product in products)
         weighted += [(counts[folded], _Text(value, folded, kind)) for folded, value in shown.items()]
-    weighted += [(weight, _Text(" ".join(text.split()), fold(text), "query")) for text, weight in queries]
     weighted += [(count, _Text(phrase, phrase, "query")) for phrase, count in _phrases(products)]
     titles = (text for product in products for text in _titles(product))
     seen: set[tuple[str, str]] = set()

@@ -1,4 +1,4 @@
-"""What a person at a terminal sees: aligned tables, values in words, a progress bar for what takes long.
+"""What a person at a terminal sees: aligned tables, a progress bar for what takes long.
 
 Pipes get none of it; who prints decides. Chinese characters take two columns, which plain padding would get wrong.
 """
@@ -6,7 +6,7 @@ Pipes get none of it; who prints decides. Chinese characters take two columns, w
 import shutil
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -22,15 +22,6 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]], columns: int 
     widths[-1] = max(min(widths[-1], columns - sum(widths[:-1]) - 2 * (len(widths) - 1)), 8)
     lines = ("  ".join(_padded(*item) for item in zip(row, widths, right, strict=True)) for row in every)
     return "\n".join(line.rstrip() for line in lines)
-
-
-def in_words(value: object) -> str:
-    """A value in one line: `{"color": "red", "price": {"lte": 50}}` is "color red, price lte 50"."""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {in_words(inner)}" for name, inner in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(in_words(inner) for inner in value)
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def width(text: str) -> int:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-MAX_K = 200  # hits a page; also what the reranker's budget is planned for
+MAX_K = 200  # hits a page
 MAX_DEPTH = 1000  # hits that paging can reach: page * k
 MAX_QUERY_CHARS = 1000
 MAX_DOCUMENTS = 1000  # of one rerank call
@@ -131,7 +130,7 @@ class SearchResponse(Struct, frozen=True):
     total: int
     understood: Understood
     relaxed: list[str]  # filters given up because nothing matched, in the order they were given up
-    degraded: list[str]  # stages that were skipped: any of rerank, heavy_rerank, overlay, profile
+    degraded: list[str]  # stages that were skipped: "rerank" where the time did not allow it
     facets: dict[str, list[FacetCount]]
     hits: list[Hit]
     timings_ms: dict[str, float]
@@ -211,8 +210,3 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     remedy: str
     request_id: str
     type: str = "about:blank"
-
-
-def to_builtins(value: object) -> object:
-    """Plain dicts and lists of a struct, as its JSON would have them."""
-    return msgspec.to_builtins(value)

@@ -19,11 +19,12 @@ import numpy as np
 from aisle.bundle import Bundle
 from aisle.evaluation import interval, paired_bootstrap
 from aisle.runtime import open_search
+from aisle.settings import Settings
 from model_export.assess import MEASURES, Systems, bm25_run, bundle_run, judged
 from model_export.datasets import load
 
 SEED = 7
-HARD = ("cross", "synonym")  # kinds whose words the right product's text does not have
+HARD = ("cross", "synonym")  # kinds that need meaning: the right product mostly says it in other words
 
 
 def main() -> None:
@@ -31,7 +32,7 @@ def main() -> None:
     parser.add_argument("bundle", type=Path)
     parser.add_argument("data_set", help="whose queries and labels: demo, pricerunner, ...")
     parser.add_argument("--split", default="dev", choices=("dev", "test"))
-    parser.add_argument("--data", type=Path, default=os.environ.get("AISLE_DATA"))
+    parser.add_argument("--data", type=Path, default=Settings.from_env().data)
     given = parser.parse_args()
     bundle = Bundle.open(given.bundle)
     corpus = load(given.data_set, given.data, demo_products=bundle.manifest.n_products)
@@ -52,7 +53,7 @@ def main() -> None:
         "measures": measures,
         "by_kind": by_kind,
     }
-    out = given.bundle.with_suffix(f".{given.data_set}-{given.split}.json")
+    out = given.bundle.with_name(f"{given.bundle.name}.{given.data_set}-{given.split}.json")
     out.write_text(json.dumps(result, indent=2) + "\n")
     print(f"{result['queries']} {given.split} queries of {given.data_set}, bundle {result['bundle_id']}; also in {out}")
     named = {f"nDCG@10 {kind}": row for kind, row in by_kind.items()}

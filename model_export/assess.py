@@ -24,7 +24,7 @@ from aisle.evaluation import Evaluation, evaluate, interval, paired_bootstrap
 from aisle.indexing import body_text, title_text
 from aisle.lexical import Lexical
 from aisle.report import MeasureRow, WorstQuery
-from aisle.retrieval import Retrieval
+from aisle.retrieval import RERANKED, Retrieval
 from aisle.search import Search
 from aisle.types import Filters, Product
 from model_export.datasets import LabelledQueries
@@ -32,7 +32,7 @@ from model_export.recipe import Gates
 
 MEASURES = ("nDCG@10", "RR@10", "R@100")
 DEPTH = 100
-CANDIDATES = 50  # that cross-encoders are compared on
+WORST = 30  # queries shown in the report
 Run = dict[str, dict[str, float]]
 PairScorer = Callable[[str, list[str]], NDArray[np.float32]]
 
@@ -114,12 +114,12 @@ def dense_run(dense: Dense, encoder: TextEncoder, products: Sequence[Product], j
 
 
 def cross_run(score: PairScorer, products: Sequence[Product], candidates: Run, judged: Judged) -> Run:
-    """The first CANDIDATES of `candidates` in one cross-encoder's order, nothing else."""
+    """The first RERANKED of `candidates` in one cross-encoder's order, nothing else."""
     texts = {p.product_id: product_text(p) for p in products}
     run: Run = {}
     for query_id, query in tqdm(judged.queries.items(), "cross-encoder", leave=False, disable=None, mininterval=2):
         found = candidates[query_id]
-        ids = sorted(found, key=found.__getitem__, reverse=True)[:CANDIDATES]
+        ids = sorted(found, key=found.__getitem__, reverse=True)[:RERANKED]
         scores = score(query, [texts[p] for p in ids]) if ids else np.zeros(0)
         run[query_id] = dict(zip(ids, scores.tolist(), strict=True))
     return run
@@ -181,12 +181,12 @@ def gain_over_bm25(systems: Systems, measure: str, seed: int) -> tuple[float, fl
     )
 
 
-def worst(systems: Systems, products: Sequence[Product], measure: str, count: int = 30) -> list[WorstQuery]:
+def worst(systems: Systems, products: Sequence[Product], measure: str) -> list[WorstQuery]:
     """The queries that the bundle answers worst, with what was wanted and what was returned."""
     titles = {p.product_id: p.title for p in products}
     values = systems.evaluation("bundle").by_query
     judged, rows = systems.judged, []
-    for query_id in sorted(values, key=lambda q: (values[q][measure], q))[:count]:
+    for query_id in sorted(values, key=lambda q: (values[q][measure], q))[:WORST]:
         wanted = sorted(judged.ratings[query_id], key=lambda p: -judged.ratings[query_id][p])[:3]
         returned = sorted(systems.runs["bundle"][query_id].items(), key=lambda item: -item[1])[:3]
         rows.append(

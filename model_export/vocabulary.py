@@ -22,6 +22,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from aisle.errors import BadInput
 from aisle.text import fold, is_cjk
 
+MIN_COUNT = 20  # of a word that gets a token of its own
 MEANINGS = 2  # base tokens that a new character starts between
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _PLAIN = re.compile(r"(##)?[a-z0-9]+|(##)?[!-/:-@\[-`{-~]")
@@ -55,13 +56,12 @@ def fit(
     keep: int,
     add: int,
     translations: Iterable[tuple[str, str]] = (),
-    min_count: int = 20,
 ) -> Vocabulary:
     """The vocabulary for a shop whose texts are `texts`.
 
     Kept: special tokens, every token the texts use, single letters and digits, and the first `keep` plain tokens of the
     base (WordPiece vocabularies are sorted by frequency), so that a shopper's everyday word still means something.
-    Added: every CJK character of the texts, and at most `add` words that occur `min_count` times or more and were
+    Added: every CJK character of the texts, and at most `add` words that occur MIN_COUNT times or more and were
     split, those that save the most tokens first. `translations`: titles in the base model's language and another.
     Raises BadInput where the base model's tokenizer is not WordPiece.
     """
@@ -84,7 +84,7 @@ def fit(
     saved = {
         word: n * (len(split[word]) - 1)
         for word, n in counts.items()
-        if n >= min_count and len(split[word]) > 1 and "[UNK]" not in split[word]
+        if n >= MIN_COUNT and len(split[word]) > 1 and "[UNK]" not in split[word]
     }
     new_words = sorted(saved, key=lambda word: (-saved[word], word))[:add]
     characters = sorted({c for word in counts for c in word if is_cjk(c)} - set(ids))

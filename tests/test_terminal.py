@@ -1,6 +1,7 @@
 import pytest
 
-from aisle.terminal import in_words, progress, table
+from aisle.report import in_words
+from aisle.terminal import progress, table
 
 
 def test_numbers_stand_to_the_right_and_texts_to_the_left() -> None:

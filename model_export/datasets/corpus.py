@@ -1,7 +1,7 @@
 """What a data set is to the workshop: products, labelled queries, judged pairs and plain texts, cleaned and counted.
 
 Real data has repeated ids, empty titles and labels of products that nobody has. Such rows are dropped, and `dropped`
-says how many and why, so that nothing vanishes silently. A shop's own data is held to stricter rules by the recipe.
+says how many and why, so that nothing vanishes silently. For a shop's own data the loader `own` is stricter.
 """
 
 import hashlib
@@ -10,10 +10,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from aisle.bundle import sha256
 from aisle.catalogue import read_products
 from aisle.errors import BadInput, NotFound
 from aisle.tables import Row
 from aisle.types import Product
+
+MIN_TRAIN = 20  # labelled queries to learn from: of 20 the ranker gets three
 
 
 @dataclass(frozen=True)
@@ -70,11 +73,7 @@ def located(folder: Path, names: list[str], source: str) -> list[Path]:
 
 def hashes(paths: Iterable[Path]) -> dict[str, str]:
     """sha256 in hex by file name."""
-    digests = {}
-    for path in paths:
-        with path.open("rb") as file:
-            digests[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return digests
+    return {path.name: sha256(path) for path in paths}
 
 
 def clean_products(rows: Iterable[Row], source: str, dropped: Counter[str]) -> list[Product]:

@@ -11,11 +11,10 @@ from pathlib import Path
 from aisle.catalogue import read_catalogue
 from aisle.errors import BadInput, NotFound
 from aisle.tables import ENDINGS, Row, as_id, as_number, read_table
-from model_export.datasets.corpus import Corpus, LabelledQueries, hashes, split_of
+from model_export.datasets.corpus import MIN_TRAIN, Corpus, LabelledQueries, hashes, split_of
 
 SPLITS = ("train", "dev", "test")
 LETTERS = {"E": 3, "S": 2, "C": 1, "I": 0}  # ESCI's exact, substitute, complement, irrelevant
-MIN_TRAIN = 20  # labelled queries to learn from; of 20 the ranker gets about three
 MIN_DEV = 1  # the recipe `shop` is judged on dev
 
 
