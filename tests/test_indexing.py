@@ -7,6 +7,7 @@ import pytest
 
 from aisle.bundle import Bundle
 from aisle.errors import BadInput, BundleError
+from aisle.golden import Golden
 from aisle.indexing import reindex
 from aisle.runtime import Services, open_services
 from aisle.settings import Settings
@@ -55,6 +56,17 @@ def test_models_stay_and_figures_go(refreshed: Bundle, tiny_bundle: Path) -> Non
 def test_the_golden_queries_replay_on_the_machine_that_recorded_them(refreshed: Bundle) -> None:
     replay = open_services(Settings(bundle=refreshed.path)).replay()
     assert (replay.ok, replay.mean_overlap, replay.changed_tops) == (True, 1.0, [])
+
+
+def test_the_shoppers_half_of_the_golden_queries_outlives_every_refresh(
+    refreshed: Bundle, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "catalogue.csv").write_text(CATALOGUE)
+    again = reindex(refreshed, tmp_path / "catalogue.csv", tmp_path / "bundle", None, "2026-01-03", 1, lambda _: None)
+    asked = [[q.query for q in Golden.load(path / "golden.json").queries[:32]] for path in (tiny_bundle, again.path)]
+    assert asked[0] == asked[1]
+    titles = [q.query for q in Golden.load(again.path / "golden.json").queries[32:]]
+    assert titles == ["Sturdy red kettle", "Blue kettle", "Garden chair"]
 
 
 @pytest.mark.parametrize("name", ["encoder/model.onnx", "encoder/tokenizer.json", "dense/rows.npy", "search.json"])

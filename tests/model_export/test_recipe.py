@@ -26,6 +26,10 @@ def test_the_shipped_recipes_are_valid_and_never_train_on_icecat(name: str) -> N
         ('train = ["demo"]', 'train = ["amazon"]', "names the data set 'amazon'"),
         ("[data]", "[data", "is not TOML"),
         ("above_bm25 = -1.0", 'above_bm25 = "much"', "above_bm25"),
+        ("above_bm25 = -1.0", 'measure = "nDCG"', "measure"),
+        ('catalogue = "demo"', 'catalogue = "demo"\njudged_on = "holdout"', "judged_on"),
+        ("add_tokens = 50", "add_tokens = -1", "add_tokens"),
+        ("rate = 3e-4 }", "rate = 3e-4, hard = 3 }", '"hard" in training.student_encoder: allowed: steps, batch, rate'),
     ],
 )
 def test_a_wrong_recipe_is_told(tmp_path: Path, before: str, after: str, message: str) -> None:
