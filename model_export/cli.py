@@ -68,6 +68,7 @@ def _built_demo(products: int) -> Path:
     """The demo's bundle; built unless a former run left it."""
     out = DEMO / f"demo-{products}"
     if not (out / MANIFEST).exists():
+        DEMO.mkdir(exist_ok=True)
         recipe = read_recipe("demo" if products >= FULL_DEMO else "demo-small")
         data = msgspec.structs.replace(recipe.data, demo_products=products)
         _build(msgspec.structs.replace(recipe, data=data), None, out, out.with_name(f"{out.name}.html"), None)
