@@ -20,15 +20,18 @@ from aisle.filters import relax
 from aisle.ranker import FINAL, FIRST, Evidence
 from aisle.retrieval import Parts, Ranked, Reading, Retrieval, Rows
 from aisle.timings import Clock, Timings
-from aisle.types import Filters, Hit, Product, ProductResponse, Range, SearchRequest, SearchResponse
+from aisle.types import FACETS, Filters, Hit, Product, ProductResponse, Range, SearchRequest, SearchResponse
+from aisle.variety import varied
 
 LEAST_SHARE = 0.5  # of the best score, to take part in another order: by price, cheap accessories would win otherwise
 
 
 class Page(NamedTuple):
-    """One page: positions in the ranking, one an article; how many articles match; their variants by number."""
+    """One page: positions in the ranking, one an article, and their scores; how many articles match, and each one's
+    variants."""
 
     positions: list[int]
+    scores: list[float]
     total: int
     variants: NDArray[np.int64]
 
@@ -52,7 +55,7 @@ class Search:
         if request.sort != "relevance":
             ranked = self._sorted(request, ranked)
             matches = np.sort(ranked.rows)
-        page = self._page(request, ranked, matches)
+        page = self._page(request, ranked, matches, self._may_vary(request, reading, evidence))
         return SearchResponse(
             query_id=query_id,
             bundle_id=self.bundle_id,
@@ -61,7 +64,7 @@ class Search:
             relaxed=relaxed,
             degraded=degraded,
             facets=self.parts.columns.facet_counts(matches, request.facets),
-            hits=[self._hit(request, ranked, at, page.variants) for at in page.positions],
+            hits=[self._hit(request, ranked, *found, page.variants) for found in zip(*page[:2], strict=True)],
             timings_ms=timings.finished(),
             redirect=self.parts.rules.redirect(request.query),
         )
@@ -137,8 +140,14 @@ class Search:
         features = ranked.features[order] if len(ranked.features) else ranked.features
         return Ranked(ranked.rows[order], ranked.scores[order], features, np.zeros(0, np.float32))
 
-    def _page(self, request: SearchRequest, ranked: Ranked, matches: Rows) -> Page:
-        """Variants collapsed onto the best of them; pinned articles first, buried ones last."""
+    def _may_vary(self, request: SearchRequest, reading: Reading, evidence: Evidence | None) -> bool:
+        """Whether neither the shopper nor the shop has said which of the articles should come first."""
+        named = reading.understood.color or request.filters.color is not UNSET
+        ruled = self.parts.rules.pins(request.query) or self.parts.rules.buries(request.query)
+        return request.sort == "relevance" and evidence is not None and not named and not ruled
+
+    def _page(self, request: SearchRequest, ranked: Ranked, matches: Rows, vary: bool) -> Page:
+        """Variants collapsed onto the best of them; pinned articles first, buried ones last, else colours mixed."""
         group = self.parts.columns.group
         pins = {self.parts.products.row(p): place for place, p in enumerate(self.parts.rules.pins(request.query))}
         buried = {self.parts.products.row(p) for p in self.parts.rules.buries(request.query)}
@@ -149,13 +158,17 @@ class Search:
         groups, ranks, first = group[ranked.rows[order]], np.arange(len(order)), np.empty(len(group), np.int64)
         first[groups[::-1]] = ranks[::-1]  # the last write stays: where each article comes first
         positions = order[first[groups] == ranks]
+        scores = ranked.scores[positions]
+        if vary:
+            mixed, scores = varied(scores, self.parts.columns.codes[FACETS.index("color")][ranked.rows[positions]])
+            positions = positions[mixed]
         variants = np.bincount(group[matches], minlength=len(group))
-        shown = positions[(request.page - 1) * request.k : request.page * request.k].tolist()
-        return Page(shown, int(np.count_nonzero(variants)), variants)
+        page = slice((request.page - 1) * request.k, request.page * request.k)
+        return Page(positions[page].tolist(), scores[page].tolist(), int(np.count_nonzero(variants)), variants)
 
-    def _hit(self, request: SearchRequest, ranked: Ranked, at: int, variants: NDArray[np.int64]) -> Hit:
+    def _hit(self, request: SearchRequest, ranked: Ranked, at: int, score: float, variants: NDArray[np.int64]) -> Hit:
         row = int(ranked.rows[at])
-        shown = hit(self.parts.products[row], float(ranked.scores[at]), request.lang)
+        shown = hit(self.parts.products[row], score, request.lang)
         explain = explained(ranked, at) if request.explain else None
         return msgspec.structs.replace(shown, variants=int(variants[self.parts.columns.group[row]]), explain=explain)
 

@@ -22,7 +22,7 @@ LAYERS = {
     "ground": "__init__ errors markup text timings types",
     "primitives": "bundle dense encoder evaluation golden lexical onnx products report sealing spelling tables",
     "domain": "catalogue filters lexicon merchandising pairs price_phrase ranker reranker suggest understanding",
-    "flows": "assessment retrieval search",
+    "flows": "assessment retrieval search variety",
     "edges": "decoding docs_page http openapi operations parameters problems rerank_forms schema settings terminal",
     "wiring": "indexing runtime",
     "doors": "__main__ cli commands listings server",
