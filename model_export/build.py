@@ -17,7 +17,6 @@ import torch
 
 from aisle import __version__
 from aisle.bundle import Bundle, Facts
-from aisle.errors import BadInput
 from aisle.indexing import catalogue_facts, currency_of, golden_queries, write_golden, write_index, write_tuned
 from aisle.merchandising import Rules
 from aisle.report import write_report
@@ -44,8 +43,6 @@ def build(
 
     Raises BadInput for data that is missing or broken, GateFailed where a figure is too low; `out` is then as it was.
     """
-    if report and not report.parent.is_dir():
-        raise BadInput(f"{report.parent} is not a folder", "choose another --report file")
     torch.manual_seed(recipe.training.seed)
     torch.set_num_threads(THREADS)
     log = Log()

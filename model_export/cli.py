@@ -14,7 +14,7 @@ import msgspec
 
 from aisle.bundle import MANIFEST
 from aisle.cli import Parser, whole
-from aisle.errors import AisleError
+from aisle.errors import AisleError, BadInput
 from aisle.server import serve
 from aisle.settings import Settings
 from model_export.recipe import Recipe, read_recipe
@@ -36,6 +36,8 @@ def build(arguments: list[str]) -> None:
     parser.add_argument("--report", type=Path, help="also write an HTML report with plots here")
     parser.add_argument("--merchandising", type=Path, help="the shop's rules, a merchandising.toml")
     given = parser.parse_args(arguments)
+    if given.report and not given.report.parent.is_dir():
+        raise BadInput(f"{given.report.parent} is not a folder", "choose another --report file")
     data = given.data or Settings.from_env().data
     _build(read_recipe(given.recipe), data, given.out, given.report, given.merchandising)
 
@@ -68,7 +70,6 @@ def _built_demo(products: int) -> Path:
     """The demo's bundle; built unless a former run left it."""
     out = DEMO / f"demo-{products}"
     if not (out / MANIFEST).exists():
-        DEMO.mkdir(exist_ok=True)
         recipe = read_recipe("demo" if products >= FULL_DEMO else "demo-small")
         data = msgspec.structs.replace(recipe.data, demo_products=products)
         _build(msgspec.structs.replace(recipe, data=data), None, out, out.with_name(f"{out.name}.html"), None)
