@@ -38,7 +38,7 @@ def main() -> None:
     corpus = load(given.data_set, given.data, demo_products=bundle.manifest.n_products)
     systems = Systems(judged(corpus.labelled, given.split, 100_000))
     search = open_search(bundle.path, bundle.manifest.bundle_id, threads=os.cpu_count() or 1)
-    systems.runs["bundle"], _ = bundle_run(search, systems.judged)
+    systems.runs["bundle"] = bundle_run(search, systems.judged)
     systems.runs["BM25"] = bm25_run(search, corpus.products, systems.judged)
     measures = {name: _compared(systems, name, None) for name in MEASURES}
     kinds = {kind: {kind} for kind in sorted({*systems.judged.kinds.values()})}

@@ -26,7 +26,8 @@ def judge(
     pairwise = assess.Systems(systems.judged.spread(recipe.data.judged_lists))
     search = open_search(folder, "draft", threads)
     with log.step(f"assess on {len(systems.judged.queries)} {split} queries") as figures:
-        systems.runs["bundle"], systems.latency_ms["search and rerank"] = assess.bundle_run(search, systems.judged)
+        systems.runs["bundle"] = assess.bundle_run(search, systems.judged)
+        systems.latency_ms = assess.latency(search, pairwise.judged)
         systems.runs["BM25"] = assess.bm25_run(search, shop.products, systems.judged)
         texts = [product_text(product) for product in shop.products]
         encoders: dict[str, tuple[TextEncoder, Dense]] = {

@@ -1,9 +1,12 @@
 """Gates and figures, on numbers that can be checked by eye."""
 
+from pathlib import Path
+
 import pytest
+from world import search_world
 
 from aisle.errors import BadInput
-from model_export.assess import GateFailed, Judged, Systems, by_kind, check, gate_figures, judged
+from model_export.assess import GateFailed, Judged, Systems, bundle_run, by_kind, check, gate_figures, judged, latency
 from model_export.datasets import LabelledQueries
 from model_export.recipe import Gates
 
@@ -45,3 +48,11 @@ def test_measures_by_kind_leave_out_queries_without_one() -> None:
     systems = Systems(Judged({"q1": "a", "q2": "b"}, {"q1": {"x": 3}, "q2": {"y": 3}}, {"q1": "plain"}))
     systems.runs = {"bundle": {"q1": {"x": 1.0}, "q2": {}}, "BM25": {"q1": {"y": 2.0, "x": 1.0}, "q2": {"y": 1.0}}}
     assert by_kind(systems, "RR@10") == {"plain": {"bundle": 1.0, "BM25": 0.5}}
+
+
+def test_a_bundle_is_run_for_its_order_and_timed_stage_by_stage(tmp_path: Path) -> None:
+    search = search_world(tmp_path)  # its clock stands still
+    queries = Judged({"q1": "blue square", "q2": "green star"}, {"q1": {"s2": 3}, "q2": {"t1": 3}})
+    assert {q: next(iter(found)) for q, found in bundle_run(search, queries).items()} == {"q1": "s2", "q2": "t1"}
+    stages = ["understand", "lexical", "dense", "rank", "rerank", "total"]
+    assert latency(search, queries) == {stage: [0.0, 0.0] for stage in stages}
