@@ -21,13 +21,12 @@ import numpy as np
 from aisle.assessment import Assessment, assess, check_measures, judged_queries, report_on, untied
 from aisle.bundle import Bundle, verify_hashes
 from aisle.decoding import read_values
-from aisle.errors import BadInput
 from aisle.evaluation import trec_run_lines
 from aisle.indexing import reindex
 from aisle.listings import bundle_facts, bundle_listing, measures_listing, search_listing
 from aisle.pairs import read_pairs
 from aisle.products import Products
-from aisle.report import write_report
+from aisle.report import check_report, write_report
 from aisle.runtime import Services, open_services
 from aisle.settings import Settings
 from aisle.tables import read_qrels, read_queries
@@ -93,8 +92,7 @@ def score(asked: Namespace) -> int:
 
 def evaluate(asked: Namespace) -> int:
     """Prints each measure with its interval, and the latency of a search request; writes --report."""
-    if asked.report and not asked.report.parent.is_dir():
-        raise BadInput(f"{asked.report.parent} is not a folder", "choose another --report file")
+    check_report(asked.report)
     check_measures(asked.measures)
     queries, qrels = read_queries(asked.queries), read_qrels(asked.qrels)
     products = Products.load(Bundle.open(asked.bundle).path)

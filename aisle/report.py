@@ -65,6 +65,12 @@ class Plot(NamedTuple):
     svg: str  # markup that is safe to stand in the page as it is
 
 
+def check_report(path: Path | None) -> None:
+    """Raises BadInput where no report could be written: better before the work than after it."""
+    if path and not path.parent.is_dir():
+        raise BadInput(f"{path.parent} is not a folder", "choose another --report file")
+
+
 def write_report(path: Path, report: Report) -> None:
     """One HTML file at `path`. BadInput: it cannot be written. MissingExtra: jinja2 or matplotlib is not installed."""
     page = _render(report)

@@ -55,7 +55,7 @@ class Search:
         if request.sort != "relevance":
             ranked = self._sorted(request, ranked)
             matches = np.sort(ranked.rows)
-        page = self._page(request, ranked, matches, self._may_vary(request, reading, evidence))
+        page = self._page(request, ranked, matches, vary=evidence is not None and not _chosen(request, reading))
         return SearchResponse(
             query_id=query_id,
             bundle_id=self.bundle_id,
@@ -64,7 +64,10 @@ class Search:
             relaxed=relaxed,
             degraded=degraded,
             facets=self.parts.columns.facet_counts(matches, request.facets),
-            hits=[self._hit(request, ranked, *found, page.variants) for found in zip(*page[:2], strict=True)],
+            hits=[
+                self._hit(request, ranked, at, score, page.variants)
+                for at, score in zip(page.positions, page.scores, strict=True)
+            ],
             timings_ms=timings.finished(),
             redirect=self.parts.rules.redirect(request.query),
         )
@@ -140,14 +143,9 @@ class Search:
         features = ranked.features[order] if len(ranked.features) else ranked.features
         return Ranked(ranked.rows[order], ranked.scores[order], features, np.zeros(0, np.float32))
 
-    def _may_vary(self, request: SearchRequest, reading: Reading, evidence: Evidence | None) -> bool:
-        """Whether neither the shopper nor the shop has said which of the articles should come first."""
-        named = reading.understood.color or request.filters.color is not UNSET
-        ruled = self.parts.rules.pins(request.query) or self.parts.rules.buries(request.query)
-        return request.sort == "relevance" and evidence is not None and not named and not ruled
-
     def _page(self, request: SearchRequest, ranked: Ranked, matches: Rows, vary: bool) -> Page:
-        """Variants collapsed onto the best of them; pinned articles first, buried ones last, else colours mixed."""
+        """Variants collapsed onto the best of them; pinned articles first, buried ones last; without either, where
+        it may `vary`, colours mixed among near equals."""
         group = self.parts.columns.group
         pins = {self.parts.products.row(p): place for place, p in enumerate(self.parts.rules.pins(request.query))}
         buried = {self.parts.products.row(p) for p in self.parts.rules.buries(request.query)}
@@ -159,7 +157,7 @@ class Search:
         first[groups[::-1]] = ranks[::-1]  # the last write stays: where each article comes first
         positions = order[first[groups] == ranks]
         scores = ranked.scores[positions]
-        if vary:
+        if vary and not pins and not buried:
             mixed, scores = varied(scores, self.parts.columns.codes[FACETS.index("color")][ranked.rows[positions]])
             positions = positions[mixed]
         variants = np.bincount(group[matches], minlength=len(group))
@@ -171,6 +169,12 @@ class Search:
         shown = hit(self.parts.products[row], score, request.lang)
         explain = explained(ranked, at) if request.explain else None
         return msgspec.structs.replace(shown, variants=int(variants[self.parts.columns.group[row]]), explain=explain)
+
+
+def _chosen(request: SearchRequest, reading: Reading) -> bool:
+    """Whether the shopper has said which of the articles should come first."""
+    color = reading.understood.color or request.filters.color is not UNSET
+    return bool(color) or request.sort != "relevance"
 
 
 def attempts(asked: Filters, price: Range | None) -> Iterator[tuple[str, Filters]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +28,9 @@ from aisle.retrieval import RERANKED, Retrieval
 from aisle.search import Search
 from aisle.types import Filters, Product, SearchRequest
 from model_export.datasets import LabelledQueries
-from model_export.recipe import Gates
+from model_export.recipe import Gates, Measure
 
-MEASURES = ("nDCG@10", "RR@10", "R@100")
+MEASURES = get_args(Measure)
 DEPTH = 100
 WORST = 30  # queries shown in the report
 Run = dict[str, dict[str, float]]

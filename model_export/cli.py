@@ -14,7 +14,8 @@ import msgspec
 
 from aisle.bundle import MANIFEST
 from aisle.cli import Parser, whole
-from aisle.errors import AisleError, BadInput
+from aisle.errors import AisleError
+from aisle.report import check_report
 from aisle.server import serve
 from aisle.settings import Settings
 from model_export.recipe import Recipe, read_recipe
@@ -36,8 +37,7 @@ def build(arguments: list[str]) -> None:
     parser.add_argument("--report", type=Path, help="also write an HTML report with plots here")
     parser.add_argument("--merchandising", type=Path, help="the shop's rules, a merchandising.toml")
     given = parser.parse_args(arguments)
-    if given.report and not given.report.parent.is_dir():
-        raise BadInput(f"{given.report.parent} is not a folder", "choose another --report file")
+    check_report(given.report)
     data = given.data or Settings.from_env().data
     _build(read_recipe(given.recipe), data, given.out, given.report, given.merchandising)
 

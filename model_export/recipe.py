@@ -18,6 +18,7 @@ from model_export.datasets import EVALUATION_ONLY, LOADERS
 Count = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(gt=0, le=1)]
 Rate = Annotated[float, Meta(gt=0, lt=1)]
+Measure = Literal["nDCG@10", "RR@10", "R@100"]  # as ir_measures names them
 
 
 class Data(Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,7 +72,7 @@ class Training(Struct, frozen=True, forbid_unknown_fields=True):
 class Gates(Struct, frozen=True, forbid_unknown_fields=True):
     """What must hold, or no bundle is sealed. Shares of the teacher's (or the fp32 student's) `measure`."""
 
-    measure: Literal["nDCG@10", "RR@10", "R@100"] = "nDCG@10"
+    measure: Measure = "nDCG@10"
     student_of_teacher: Share = 0.97
     int8_of_fp32: Share = 0.98
     above_bm25: float = 0.0  # absolute, bundle minus BM25
