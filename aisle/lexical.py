@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from aisle.errors import MissingExtra
 from aisle.text import has_digit, terms
 
+_ARRAYS = ("start", "rows", "weights", "documents")
 K1, B = 1.2, 0.75  # Lucene's defaults; Kamphuis et al., ECIR 2020, found no variant reliably better
 
 
@@ -29,10 +30,15 @@ class Match(NamedTuple):
     coverage: NDArray[np.float32]  # 0..1: share of the query's idf mass that the row has
     identifiers: NDArray[np.float32]  # 0..1: the same over terms with a digit; 0 where the query has none
     matched: NDArray[np.float32]  # distinct query terms that the row has
+    unasked: NDArray[np.float32]  # idf mass of the row's terms that the query did not ask for
+    unasked_identifiers: NDArray[np.float32]  # the same over terms with a digit: another model's number, for one
 
 
 class Lexical:
-    """One inverted index: the postings of term t are rows[start[t]:start[t+1]], with their weights beside them."""
+    """One inverted index: the postings of term t are rows[start[t]:start[t+1]], with their weights beside them.
+
+    `documents`: (3, n) float32 of each row its terms, the idf mass of its distinct terms, and of those with a digit.
+    """
 
     def __init__(
         self,
@@ -40,10 +46,10 @@ class Lexical:
         start: NDArray[np.int64],
         rows: NDArray[np.int32],
         weights: NDArray[np.float32],
-        lengths: NDArray[np.int32],
+        documents: NDArray[np.float32],
     ) -> None:
         self.vocabulary, self.start, self.rows, self.weights = vocabulary, start, rows, weights
-        self.lengths = lengths  # (n,) terms of each row
+        self.documents = documents
 
     @classmethod
     def build(cls, texts: Sequence[str]) -> Lexical:
@@ -53,49 +59,59 @@ class Lexical:
         except ImportError as exc:
             raise MissingExtra("bm25s", "offline") from exc
         tokens = [terms(text) for text in texts]
-        lengths = np.array([len(t) for t in tokens], np.int32)
-        if not lengths.sum():
-            return cls({}, np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32), lengths)
+        documents = np.zeros((3, len(tokens)), np.float32)
+        documents[0] = [len(t) for t in tokens]
+        if not documents.any():
+            return cls({}, np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32), documents)
         logging.getLogger("bm25s").setLevel(logging.WARNING)  # it tells every build at DEBUG, on by default
         index = bm25s.BM25(k1=K1, b=B, method="lucene")
         index.index(tokens, show_progress=False)
         vocabulary = {term: i for term, i in index.vocab_dict.items() if term}
         start = np.asarray(index.scores["indptr"], np.int64)
         rows, weights = np.asarray(index.scores["indices"], np.int32), np.asarray(index.scores["data"], np.float32)
-        return cls(vocabulary, start, rows, weights, lengths)
+        frequency = np.diff(start)
+        idf = np.repeat(_idf(frequency, len(tokens)), frequency)
+        digit = np.zeros(len(frequency), bool)
+        digit[[t for term, t in vocabulary.items() if has_digit(term)]] = True
+        documents[1] = np.bincount(rows, idf, len(tokens))
+        documents[2] = np.bincount(rows, idf * np.repeat(digit, frequency), len(tokens))
+        return cls(vocabulary, start, rows, weights, documents)
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True)
-        for name in ("start", "rows", "weights", "lengths"):
+        for name in _ARRAYS:
             np.save(folder / f"{name}.npy", getattr(self, name))
         (folder / "vocabulary.json").write_text(json.dumps(self.vocabulary, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Lexical:
-        arrays = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("start", "rows", "weights", "lengths"))
+        arrays = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS)
         return cls(json.loads((folder / "vocabulary.json").read_text(encoding="utf-8")), *arrays)
 
     def match(self, query: str, extra: str = "") -> Match:
         """How `query` meets each row; a word of `extra` (the shop's synonyms) covers its share of them."""
-        n = len(self.lengths)
-        score, coverage, identifiers, matched = np.zeros((4, n), np.float32)
+        n = self.documents.shape[1]
+        score, met, met_identifiers, matched = np.zeros((4, n), np.float32)
         asked = dict.fromkeys(terms(query))
         idfs = {term: self._idf(term) for term in asked}
-        digit_mass = sum(idf for term, idf in idfs.items() if has_digit(term)) or 1.0
-        mass = sum(idfs.values()) or 1.0
         for term, idf in idfs.items():
             rows, weights = self._postings(term)
             score[rows] += weights  # a row stands once in a posting list, so plain indexing adds up
-            coverage[rows] += idf / mass
+            met[rows] += idf
             matched[rows] += 1
             if has_digit(term):
-                identifiers[rows] += idf / digit_mass
+                met_identifiers[rows] += idf
+        mass = sum(idfs.values()) or 1.0
+        digit_mass = sum(idf for term, idf in idfs.items() if has_digit(term)) or 1.0
+        unasked = np.maximum(self.documents[1] - met, 0)
+        unasked_identifiers = np.maximum(self.documents[2] - met_identifiers, 0)
+        coverage = met / mass
         added = [term for term in dict.fromkeys(terms(extra)) if term not in asked]
         for term in added:
             rows, weights = self._postings(term)
             score[rows] += weights
             coverage[rows] = np.maximum(coverage[rows], 1 / len(added))
-        return Match(score, coverage, identifiers, matched)
+        return Match(score, coverage, met_identifiers / digit_mass, matched, unasked, unasked_identifiers)
 
     def _postings(self, term: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         t = self.vocabulary.get(term)
@@ -104,7 +120,11 @@ class Lexical:
         return self.rows[self.start[t] : self.start[t + 1]], self.weights[self.start[t] : self.start[t + 1]]
 
     def _idf(self, term: str) -> float:
-        """Lucene's idf; a term that no row has counts as if one had it, so that asking for it costs coverage."""
-        n = len(self.lengths)
-        frequency = max(len(self._postings(term)[0]), 1)
-        return float(np.log1p((n - frequency + 0.5) / (frequency + 0.5)))
+        """A term that no row has counts as if one had it, so that asking for it costs coverage."""
+        return float(_idf(np.array(max(len(self._postings(term)[0]), 1)), self.documents.shape[1]))
+
+
+def _idf(frequency: NDArray[np.int64], n: int) -> NDArray[np.float64]:
+    """Lucene's idf of terms that so many of `n` rows have."""
+    idf: NDArray[np.float64] = np.log1p((n - frequency + 0.5) / (frequency + 0.5))
+    return idf

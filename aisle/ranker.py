@@ -30,6 +30,8 @@ FIRST = (
     "identifiers",  # the same over terms with a digit
     "precision",  # share of the title's terms that the query asked for
     "title_terms",
+    "unasked",  # idf mass of the title's terms that the query did not ask for
+    "unasked_identifiers",  # the same over terms with a digit: another model's number, for one
     "query_terms",
     "lexical_rank",  # log2(1 + rank)
     "dense_rank",
@@ -62,7 +64,7 @@ class Evidence(NamedTuple):
 def first_features(
     evidence: Evidence,
     rows: NDArray[np.int64],
-    title_terms: NDArray[np.int32],
+    title_terms: NDArray[np.float32],
     agreement: NDArray[np.float32],
     query_terms: int,
 ) -> NDArray[np.float32]:
@@ -80,6 +82,8 @@ def first_features(
         title.identifiers[rows],
         title.matched[rows] / np.maximum(title_terms[rows], 1),
         title_terms[rows],
+        title.unasked[rows],
+        title.unasked_identifiers[rows],
         np.full(len(rows), query_terms),
         _log_rank(lexical),
         _log_rank(near),

@@ -26,7 +26,6 @@ from aisle.types import Filters
 
 PARAMETERS = {
     "objective": "lambdarank",
-    "lambdarank_truncation_level": 15,
     "num_leaves": 15,
     "min_data_in_leaf": 50,
     "learning_rate": 0.08,
@@ -36,6 +35,7 @@ PARAMETERS = {
     "num_threads": 2,
 }
 ROUNDS = 150
+FIRST_DEPTH, FINAL_DEPTH = 100, 15  # ranks that the two ensembles are to get right: what is retrieved, what is seen
 FOLDS = 5
 FLOOR_PERCENTILE = 2  # of the relevant products' cosines: two in a hundred must be found by words instead
 
@@ -70,7 +70,7 @@ def fit_ranker(
             f"of {len(queries)} queries kept for the ranker, retrieval finds a relevant product for {len(judged)}",
             "label more queries, or train longer: it takes two",
         )
-    first = _boost([j.features for j in judged], [j.ratings for j in judged], FIRST, seed)
+    first = _boost([j.features for j in judged], [j.ratings for j in judged], FIRST, FIRST_DEPTH, seed)
     _export(first, len(FIRST), folder / "first.onnx")
     features, ratings = [], []
     unseen = _out_of_fold(judged, seed)
@@ -80,7 +80,7 @@ def fit_ranker(
         assert cross is not None  # no deadline, no refusal
         features.append(final_features(j.features[top], scores[top], cross))
         ratings.append(j.ratings[top])
-    final = _boost(features, ratings, FINAL, seed)
+    final = _boost(features, ratings, FINAL, FINAL_DEPTH, seed)
     _export(final, len(FINAL), folder / "final.onnx")
     gains = dict(zip(FINAL, final.feature_importance("gain"), strict=True))
     return {
@@ -122,20 +122,21 @@ def _out_of_fold(judged: Sequence[Judged], seed: int) -> list[NDArray[np.float32
     folds = min(FOLDS, len(judged))
     for fold in range(folds):
         rest = [j for at, j in enumerate(judged) if at % folds != fold]
-        booster = _boost([j.features for j in rest], [j.ratings for j in rest], FIRST, seed)
+        booster = _boost([j.features for j in rest], [j.ratings for j in rest], FIRST, FIRST_DEPTH, seed)
         for at in range(fold, len(judged), folds):
             scores[at] = sigmoid(np.asarray(booster.predict(judged[at].features), np.float32))
     return [scores[at] for at in range(len(judged))]
 
 
 def _boost(
-    features: list[NDArray[np.float32]], ratings: list[NDArray[np.int64]], names: tuple[str, ...], seed: int
+    features: list[NDArray[np.float32]], ratings: list[NDArray[np.int64]], names: tuple[str, ...], depth: int, seed: int
 ) -> lgb.Booster:
     data = lgb.Dataset(
         np.concatenate(features), np.concatenate(ratings), group=[len(f) for f in features], feature_name=list(names)
     )
     rising = [int(name in RISING) for name in names]
-    return lgb.train({**PARAMETERS, "monotone_constraints": rising, "seed": seed}, data, ROUNDS)
+    parameters = {**PARAMETERS, "monotone_constraints": rising, "lambdarank_truncation_level": depth, "seed": seed}
+    return lgb.train(parameters, data, ROUNDS)
 
 
 def _export(booster: lgb.Booster, width: int, path: Path) -> None:

@@ -31,6 +31,13 @@ def test_identifiers_count_only_terms_with_digits() -> None:
     assert match.matched.tolist() == [0, 0, 3, 0, 0]
 
 
+def test_what_was_not_asked_for_is_weighed_by_idf() -> None:
+    match = Lexical.build(TEXTS).match("blue shoes")
+    red, rare = log(1 + (5 - 3 + 0.5) / (3 + 0.5)), log(1 + (5 - 1 + 0.5) / (1 + 0.5))
+    assert match.unasked.tolist() == pytest.approx([red, red + rare, 3 * rare, red + 3 * rare, 0], rel=1e-5)
+    assert match.unasked_identifiers.tolist() == pytest.approx([0, 0, 2 * rare, 0, 0], rel=1e-5)
+
+
 def test_a_repeated_query_word_counts_once() -> None:
     index = Lexical.build(TEXTS)
     assert index.match("red red red").score.tolist() == index.match("red").score.tolist()
