@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 
 from aisle.errors import BundleError
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 _COPY = "copy the bundle again or rebuild it"
 
@@ -94,7 +94,10 @@ class Bundle:
 
 
 def read_manifest(path: Path) -> Manifest:
-    """The manifest in the folder `path`, whether or not its files are there. BundleError: none, damaged, newer."""
+    """The manifest in the folder `path`, whether or not its files are there.
+
+    BundleError: there is none, it is damaged, or of another format.
+    """
     if not path.is_dir():
         raise BundleError(f"{path} is not a folder", "name the folder that `aisle build` wrote with --out")
     try:
@@ -102,15 +105,15 @@ def read_manifest(path: Path) -> Manifest:
     except OSError as exc:
         raise BundleError(f"{path} has no readable {MANIFEST} ({exc.strerror}), so it is no bundle", _COPY) from exc
     try:
-        # The format alone first: a newer manifest may have another shape, and is to be called newer, not broken.
-        newer = msgspec.json.decode(written, type=_Head).format
-        if newer <= FORMAT:
+        # The format alone first: another format's manifest may have another shape, and is not to be called broken.
+        found = msgspec.json.decode(written, type=_Head).format
+        if found == FORMAT:
             return msgspec.json.decode(written, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise BundleError(f"{path / MANIFEST} cannot be read ({exc})", _COPY) from exc
-    raise BundleError(
-        f"bundle format {newer} is newer than this code ({FORMAT})", "deploy a newer aisle or rebuild the bundle"
-    )
+    if found > FORMAT:
+        raise BundleError(f"bundle format {found} is newer than this code ({FORMAT})", "deploy a newer aisle")
+    raise BundleError(f"bundle format {found} is older than this code ({FORMAT})", "build the bundle again")
 
 
 def verify_hashes(bundle: Bundle) -> None:

@@ -1,4 +1,4 @@
-"""Texts to unit vectors with the bundle's int8 bi-encoder: the mean of its token vectors, scaled to length one."""
+"""Texts to unit vectors with the bundle's int8 bi-encoder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from aisle.onnx import Transformer, pooled
+from aisle.onnx import Transformer, text_side
 from aisle.text import fold
 
 MAX_TOKENS = 64
@@ -31,8 +31,8 @@ class Encoder:
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(len(texts), dim) float32 unit rows."""
         vectors = np.empty((len(texts), self.dim), np.float32)
-        for batch in self._transformer.run([fold(t) for t in texts]):
-            vectors[batch.positions] = pooled(batch.tokens, batch.mask)
+        for positions, sides in self._transformer.run([fold(t) for t in texts], text_side):
+            vectors[positions] = sides[:, 0]
         return vectors
 
     def knows(self, word: str) -> bool:

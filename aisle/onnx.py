@@ -1,12 +1,13 @@
 """One way to run a sealed transformer: tokenise, batch by length, feed onnxruntime.
 
-Both models of a bundle (`encoder/`, `reranker/`) are a `model.onnx` beside a `tokenizer.json`. Inputs are sorted by
-length and cut into batches of about equal token count, so that little padding is computed.
+Both models of a bundle (`encoder/`, `reranker/`) are a `model.onnx` beside a `tokenizer.json`: token ids, a mask and
+the sides to pool in, a vector for each side out. Inputs are sorted by length and cut into batches of about equal token
+count, so that little padding is computed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,8 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
-BATCH_TOKENS = 1024
+BATCH_TOKENS = 256  # their activations fit the processor's second cache
+SLOW_FUSIONS = ["SkipLayerNormFusion"]  # scalar on a CPU: six times as long as its parts
 
 
 def open_session(path: Path, threads: int) -> ort.InferenceSession:
@@ -25,16 +27,26 @@ def open_session(path: Path, threads: int) -> ort.InferenceSession:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    providers = ["CPUExecutionProvider"]
+    return ort.InferenceSession(str(path), options, providers=providers, disabled_optimizers=SLOW_FUSIONS)
 
 
-class Batch(NamedTuple):
-    """Inputs that were run together: their positions among all inputs and, by token, vector and side."""
+class Padded(NamedTuple):
+    """Inputs of like length as one block. All (batch, longest) int64."""
 
-    positions: list[int]
-    tokens: NDArray[np.float32]  # (batch, longest, dim)
-    mask: NDArray[np.int64]  # (batch, longest), 0 on padding
-    second: NDArray[np.int64]  # (batch, longest), 1 on the tokens of a pair's second text
+    ids: NDArray[np.int64]
+    second: NDArray[np.int64]  # 1 on the tokens of a pair's second text
+    mask: NDArray[np.int64]  # 0 on padding
+
+
+def text_side(batch: Padded) -> NDArray[np.float32]:
+    """(batch, 1, longest): all tokens of each text."""
+    return batch.mask[:, None].astype(np.float32)
+
+
+def pair_sides(batch: Padded) -> NDArray[np.float32]:
+    """(batch, 2, longest): the tokens of each pair's first text, and those of its second."""
+    return np.stack([batch.mask - batch.second, batch.second], 1).astype(np.float32)
 
 
 class Transformer:
@@ -47,28 +59,25 @@ class Transformer:
         self.tokenizer.enable_truncation(max_tokens)
         self.tokenizer.no_padding()
 
-    def run(self, inputs: Sequence[str] | Sequence[tuple[str, str]]) -> Iterator[Batch]:
-        """The last layer's token vectors, shortest inputs first."""
+    def run(
+        self,
+        inputs: Sequence[str] | Sequence[tuple[str, str]],
+        sides_of: Callable[[Padded], NDArray[np.float32]],
+    ) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
+        """Positions among `inputs` and their (batch, sides, dim) unit rows, shortest inputs first."""
         encodings = self.tokenizer.encode_batch(list(inputs))
-        for positions in batches([len(e) for e in encodings]):
-            ids, second, mask = padded([encodings[i] for i in positions])
-            # The pretrained encoder never saw a second token type: both texts of a pair are of the first.
-            feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-            yield Batch(positions, self.session.run(None, feed)[0], mask, second)
+        for positions in batches([len(e) for e in encodings], BATCH_TOKENS):
+            batch = padded([encodings[i] for i in positions])
+            feed = {"input_ids": batch.ids, "attention_mask": batch.mask, "sides": sides_of(batch)}
+            vectors = self.session.run(None, feed)[0]
+            yield positions, vectors / np.linalg.norm(vectors, axis=-1, keepdims=True).clip(1e-12)
 
 
-def pooled(tokens: NDArray[np.float32], mask: NDArray[np.int64]) -> NDArray[np.float32]:
-    """(batch, dim) float32 unit rows: the mean direction of each input's tokens under `mask`."""
-    summed = np.einsum("btd,bt->bd", tokens, mask.astype(np.float32))
-    unit: NDArray[np.float32] = summed / np.linalg.norm(summed, axis=1, keepdims=True).clip(1e-12)
-    return unit
-
-
-def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Positions in order of length, cut so that a batch holds about BATCH_TOKENS tokens, padding counted."""
+def batches(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
+    """Positions in order of length, cut so that a batch holds at most about `tokens`, padding counted."""
     batch: list[int] = []
     for i in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if batch and (len(batch) + 1) * lengths[i] > BATCH_TOKENS:
+        if batch and (len(batch) + 1) * lengths[i] > tokens:
             yield batch
             batch = []
         batch.append(i)
@@ -76,9 +85,8 @@ def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
         yield batch
 
 
-def padded(encodings: Sequence[Encoding]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Token ids, token types and attention mask, each (batch, longest) int64."""
-    ids, types, mask = np.zeros((3, len(encodings), max(len(e) for e in encodings)), np.int64)
+def padded(encodings: Sequence[Encoding]) -> Padded:
+    ids, second, mask = np.zeros((3, len(encodings), max(len(e) for e in encodings)), np.int64)
     for row, e in enumerate(encodings):
-        ids[row, : len(e)], types[row, : len(e)], mask[row, : len(e)] = e.ids, e.type_ids, 1
-    return ids, types, mask
+        ids[row, : len(e)], second[row, : len(e)], mask[row, : len(e)] = e.ids, e.type_ids, 1
+    return Padded(ids, second, mask)

@@ -1,7 +1,7 @@
 """The int8 cross-encoder: reads query and product together and says how well they fit.
 
 Query and text go through one encoder as a pair, so each word sees the other side's words; the logit is a weighted
-product of the two sides' mean vectors. With equal weights that is the bi-encoder's cosine, which is where its
+product of the two sides' vectors. With equal weights that is the bi-encoder's cosine, which is where its
 training starts from. The seam is `score(query, texts) -> (len(texts),) float32 logits`: this class, a remote endpoint
 and a test's fake are equals.
 """
@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from aisle.onnx import Transformer, pooled
+from aisle.onnx import Transformer, pair_sides
 from aisle.text import fold
 
 MAX_TOKENS = 96
@@ -37,10 +37,8 @@ class CrossEncoder:
         """(len(texts),) float32 logits; higher fits better. Texts scored together share a quantisation scale."""
         scores = np.empty(len(texts), np.float32)
         asked = fold(query)
-        for batch in self._transformer.run([(asked, fold(t)) for t in texts]):
-            left = pooled(batch.tokens, batch.mask - batch.second)
-            right = pooled(batch.tokens, batch.second)
-            scores[batch.positions] = (left * right) @ self._weights + self._bias
+        for positions, sides in self._transformer.run([(asked, fold(t)) for t in texts], pair_sides):
+            scores[positions] = (sides[:, 0] * sides[:, 1]) @ self._weights + self._bias
         return scores
 
 

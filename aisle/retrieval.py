@@ -109,7 +109,7 @@ class Retrieval:
             [self._agreement(reading.understood, facet, rows) for facet in ("category", "brand", "color")]
         )
         asked = len(reading.text.split())
-        return first_features(evidence, rows, self.parts.title.lengths, agreement, asked)
+        return first_features(evidence, rows, self.parts.title.documents[0], agreement, asked)
 
     def rank(self, reading: Reading, evidence: Evidence, matches: Rows) -> Ranked:
         """All of `matches`: the candidates in the ranker's order, then the others by cosine, scored below them."""
@@ -151,16 +151,21 @@ class Retrieval:
         )
 
     def read_pairs(self, text: str, rows: Rows, deadline: float) -> NDArray[np.float32] | None:
-        """(len(rows),) float32 logits, or None as soon as the next slice would end after the deadline."""
-        scores: list[NDArray[np.float32]] = []
+        """(len(rows),) float32 logits, or None as soon as the next slice would end after the deadline.
+
+        Slices hold texts of like length, for padding costs as much as text.
+        """
+        texts = [product_text(self.parts.products[row]) for row in rows]
+        by_length = np.argsort([len(t) for t in texts], kind="stable")
+        scores = np.empty(len(rows), np.float32)
         started = self._clock()
-        for at in range(0, len(rows), SLICE):
+        for done, at in enumerate(range(0, len(rows), SLICE)):
             now = self._clock()
-            if now + (now - started) / max(len(scores), 1) >= deadline:
+            if now + (now - started) / max(done, 1) >= deadline:
                 return None
-            texts = [product_text(self.parts.products[row]) for row in rows[at : at + SLICE]]
-            scores.append(self.parts.reranker.score(text, texts))
-        return np.concatenate(scores) if scores else np.zeros(0, np.float32)
+            positions = by_length[at : at + SLICE]
+            scores[positions] = self.parts.reranker.score(text, [texts[i] for i in positions])
+        return scores
 
     def wanted(self, evidence: Evidence | None) -> NDArray[np.bool_]:
         """(n,): the rows that match by words or by meaning; all of them where the query has no words."""

@@ -23,14 +23,14 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.transformers.fusion_options import FusionOptions
 from onnxruntime.transformers.optimizer import optimize_model
 from optimum.exporters.onnx import export as export_onnx
-from optimum.exporters.tasks import TasksManager
+from optimum.exporters.onnx.config import TextEncoderOnnxConfig
+from optimum.utils import NormalizedTextConfig
 from sklearn.linear_model import LogisticRegression
 from tokenizers import Tokenizer
-from transformers import PreTrainedModel
 
 from aisle.encoder import Encoder
 from aisle.reranker import CrossEncoder as ServedCrossEncoder
-from model_export.networks import BiEncoder, CrossEncoder
+from model_export.networks import BiEncoder, CrossEncoder, Student, Teacher
 
 
 def seal_encoder(network: BiEncoder, folder: Path, texts: Sequence[str]) -> dict[str, float]:
@@ -75,24 +75,47 @@ def served_logits(folder: Path, pairs: Sequence[tuple[str, str]]) -> NDArray[np.
     return np.array([served.score(query, [text])[0] for query, text in pairs], np.float32)
 
 
-def export(model: PreTrainedModel, tokenizer: Tokenizer, folder: Path) -> None:
+class OnnxConfig(TextEncoderOnnxConfig):  # type: ignore[misc]
+    """What optimum needs to know of our networks."""
+
+    NORMALIZED_CONFIG_CLASS = NormalizedTextConfig
+
+    @property
+    def inputs(self) -> dict[str, dict[int, str]]:
+        tokens = {0: "batch_size", 1: "sequence_length"}
+        return {
+            "input_ids": tokens,
+            "attention_mask": tokens,
+            "sides": {0: "batch_size", 1: "sides", 2: "sequence_length"},
+        }
+
+    @property
+    def outputs(self) -> dict[str, dict[int, str]]:
+        return {"vectors": {0: "batch_size", 1: "sides"}}
+
+    def generate_dummy_inputs(self, *_: object, **__: object) -> dict[str, torch.Tensor]:
+        """What the network is traced with: three inputs of sixteen tokens, two sides each."""
+        tokens = torch.ones(3, 16, dtype=torch.int64)
+        return {"input_ids": tokens, "attention_mask": tokens, "sides": torch.ones(3, 2, 16)}
+
+
+def export(model: Teacher | Student, tokenizer: Tokenizer, folder: Path) -> None:
     """model.onnx (int8) and tokenizer.json in a new `folder`."""
     folder.mkdir(parents=True)
     tokenizer.no_truncation()
     tokenizer.save(str(folder / "tokenizer.json"))
-    model = copy.deepcopy(model).cpu().eval()
+    model = copy.deepcopy(model).cpu().train(False)
     with quiet(), TemporaryDirectory() as scratch:
         plain, fused = Path(scratch, "plain.onnx"), Path(scratch, "fused.onnx")
-        config = TasksManager.get_exporter_config_constructor(
-            "onnx", model, task="feature-extraction", library_name="transformers"
-        )(model.config)
-        export_onnx(model, config, plain, opset=17, disable_dynamic_axes_fix=True)
+        export_onnx(model, OnnxConfig(model.config), plain, opset=17, disable_dynamic_axes_fix=True)
+        fusions = FusionOptions("bert")
+        fusions.enable_skip_layer_norm = False  # see aisle.onnx.SLOW_FUSIONS
         optimised = optimize_model(
             str(plain),
             "bert",
             num_heads=model.config.num_attention_heads,
             hidden_size=model.config.hidden_size,
-            optimization_options=FusionOptions("bert"),
+            optimization_options=fusions,
         )
         optimised.save_model_to_file(str(fused))
         quantize_dynamic(

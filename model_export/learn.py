@@ -10,7 +10,7 @@ import numpy as np
 from model_export.datasets import Corpus
 from model_export.distil import distil_bi_encoder, distil_cross_encoder
 from model_export.examples import Examples
-from model_export.networks import BiEncoder, CrossEncoder, base_encoder, shallow
+from model_export.networks import BiEncoder, CrossEncoder, Student, base_encoder
 from model_export.recipe import Loop, Recipe, base_model_path
 from model_export.steps import Log
 from model_export.train import best_by_words, mine, train_bi_encoder, train_cross_encoder
@@ -49,7 +49,7 @@ def learn(recipe: Recipe, examples: Examples, corpora: list[Corpus], vocabulary:
             cross, examples, **_loop(plan.cross_encoder), hard=plan.cross_encoder.hard, seed=seed
         )
     with log.step("distil the bi-encoder") as figures:
-        student = BiEncoder(shallow(teacher.encoder, recipe.models.encoder_layers), tokenizer)
+        student = BiEncoder(Student(teacher.encoder.bert, recipe.models.encoder_layers), tokenizer)
         texts = distillation_texts(examples, corpora)
         log.curves["bi-encoder student"] = distil_bi_encoder(
             student, texts, teacher.encode(texts), **_loop(plan.student_encoder), seed=seed

@@ -1,8 +1,8 @@
 """The two networks of the workshop, as torch sees them, and how texts become their inputs.
 
 A bi-encoder is a BERT-like encoder with mean pooling; a cross-encoder is the same encoder over a pair, with the pooled
-vectors of its two sides multiplied into one logit. Teachers and students differ only in depth, so a student starts from
-its teacher's layers.
+vectors of its two sides multiplied into one logit. A student keeps some of its teacher's layers, and computes the last
+of them for the pooled vectors alone: nobody looks at the other tokens any more.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from tqdm import tqdm
-from transformers import AutoModel, BertModel
+from transformers import AutoModel, BertModel, BertPreTrainedModel
 
 from aisle.encoder import MAX_TOKENS as TEXT_TOKENS
-from aisle.onnx import batches, padded
+from aisle.onnx import Padded, batches, padded, pair_sides, text_side
 from aisle.reranker import MAX_TOKENS as PAIR_TOKENS
 from aisle.text import fold
 from model_export.vocabulary import Vocabulary
 
+TRAINING_TOKENS = 1024  # run at once, padding counted
 SCALE = 20.0  # inverse temperature of cosine similarities, as sentence-transformers uses
 
 
@@ -40,40 +41,76 @@ def precision() -> AbstractContextManager[object]:
     return torch.autocast(device().type, dtype=torch.bfloat16, enabled=fast)
 
 
-def base_encoder(path: Path, vocabulary: Vocabulary, seed: int) -> BertModel:
+def base_encoder(path: Path, vocabulary: Vocabulary, seed: int) -> Teacher:
     """The pretrained encoder with the shop's vocabulary in place of its own."""
     torch.manual_seed(seed)
     encoder: BertModel = AutoModel.from_pretrained(path, attn_implementation="sdpa")
     vectors = vocabulary.embeddings(encoder.get_input_embeddings().weight.detach().numpy(), seed)
     encoder.set_input_embeddings(nn.Embedding.from_pretrained(torch.from_numpy(vectors), freeze=False, padding_idx=0))
     encoder.config.vocab_size = len(vectors)
-    return encoder
+    return Teacher(encoder)
 
 
-def shallow(encoder: BertModel, layers: int) -> BertModel:
-    """A copy of `encoder` with `layers` of its layers: the first, the last, and evenly between."""
-    student = copy.deepcopy(encoder)
-    kept = np.linspace(0, len(encoder.encoder.layer) - 1, layers).round().astype(int)
-    student.encoder.layer = nn.ModuleList(student.encoder.layer[i] for i in kept)
-    student.config.num_hidden_layers = layers
-    return student
+class Teacher(BertPreTrainedModel):
+    """Every layer for every token, then each side's mean.
+
+    The seam of both encoders: (batch, longest) token ids and mask and (batch, sides, longest) float32, 1 on the tokens
+    of a side, to (batch, sides, dim) vectors of any length.
+    """
+
+    def __init__(self, bert: BertModel) -> None:
+        super().__init__(bert.config)
+        self.bert = bert
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, sides: Tensor) -> Tensor:
+        return means(self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state, sides)
+
+
+class Student(BertPreTrainedModel):
+    """`layers` of a `bert`: the first, the last, and evenly between; the last one for the means of the sides alone."""
+
+    def __init__(self, bert: BertModel, layers: int) -> None:
+        super().__init__(copy.deepcopy(bert.config))
+        self.config.num_hidden_layers = layers
+        self.bert = copy.deepcopy(bert)
+        kept = np.linspace(0, len(self.bert.encoder.layer) - 1, layers).round().astype(int)
+        *below, self.last = (self.bert.encoder.layer[i] for i in kept)
+        self.bert.encoder.layer = nn.ModuleList(below)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, sides: Tensor) -> Tensor:
+        tokens = self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        pooled = means(tokens, sides)
+        query, key, value = (
+            project(vectors).unflatten(-1, (self.config.num_attention_heads, -1)).transpose(1, 2)
+            for project, vectors in zip(self._projections(), (pooled, tokens, tokens), strict=True)
+        )
+        hidden = (1 - attention_mask[:, None, None]).to(query.dtype) * -1e4
+        weights = (query @ key.transpose(2, 3) / query.shape[-1] ** 0.5 + hidden).softmax(-1)
+        seen = self.last.attention.output((weights @ value).transpose(1, 2).flatten(2), pooled)
+        vectors: Tensor = self.last.output(self.last.intermediate(seen), seen)
+        return vectors
+
+    def _projections(self) -> tuple[nn.Module, nn.Module, nn.Module]:
+        attention = self.last.attention.self
+        return attention.query, attention.key, attention.value
+
+
+def means(tokens: Tensor, sides: Tensor) -> Tensor:
+    """(batch, sides, dim): the mean of each side's tokens."""
+    return (sides.to(tokens.dtype) @ tokens) / sides.sum(-1, keepdim=True).to(tokens.dtype)
 
 
 class BiEncoder(nn.Module):
     """Texts to unit vectors."""
 
-    def __init__(self, encoder: BertModel, tokenizer: Tokenizer) -> None:
+    def __init__(self, encoder: Teacher | Student, tokenizer: Tokenizer) -> None:
         super().__init__()
         self.encoder, self.tokenizer = encoder, tokenizer
         self.to(device())
 
     def forward(self, texts: Sequence[str]) -> Tensor:
         """(len(texts), dim) float32 unit rows, with gradients."""
-        return by_length(self.tokenizer, [fold(t) for t in texts], TEXT_TOKENS, self._vectors)
-
-    def _vectors(self, inputs: dict[str, Tensor]) -> Tensor:
-        second = inputs.pop("token_type_ids")
-        return pooled(self.encoder(**inputs).last_hidden_state, inputs["attention_mask"] - second)
+        return by_length(self.tokenizer, [fold(t) for t in texts], TEXT_TOKENS, text_side, self.encoder)[:, 0]
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(len(texts), dim) float32 unit rows, without gradients."""
@@ -86,7 +123,7 @@ class CrossEncoder(nn.Module):
     It starts as the bi-encoder's scaled cosine, and so needs few steps to become better than it.
     """
 
-    def __init__(self, encoder: BertModel, tokenizer: Tokenizer) -> None:
+    def __init__(self, encoder: Teacher | Student, tokenizer: Tokenizer) -> None:
         super().__init__()
         self.encoder, self.tokenizer = copy.deepcopy(encoder), tokenizer
         self.weights = nn.Parameter(torch.full((encoder.config.hidden_size,), SCALE))
@@ -95,7 +132,7 @@ class CrossEncoder(nn.Module):
 
     def shallow(self, layers: int) -> CrossEncoder:
         """A student: a copy with fewer layers and the same head."""
-        student = CrossEncoder(shallow(self.encoder, layers), self.tokenizer)
+        student = CrossEncoder(Student(self.encoder.bert, layers), self.tokenizer)
         student.weights, student.bias = copy.deepcopy(self.weights), copy.deepcopy(self.bias)
         return student
 
@@ -105,16 +142,11 @@ class CrossEncoder(nn.Module):
 
     def sides(self, pairs: Sequence[tuple[str, str]]) -> Tensor:
         """(len(pairs), 2, dim) float32 unit rows of query and text, each having seen the other, with gradients."""
-        return by_length(self.tokenizer, [(fold(q), fold(t)) for q, t in pairs], PAIR_TOKENS, self._sides)
+        return by_length(self.tokenizer, [(fold(q), fold(t)) for q, t in pairs], PAIR_TOKENS, pair_sides, self.encoder)
 
     def logits(self, sides: Tensor) -> Tensor:
         """(n,) float32 from (n, 2, dim)."""
         return (sides[:, 0] * sides[:, 1] * self.weights).sum(-1) + self.bias
-
-    def _sides(self, inputs: dict[str, Tensor]) -> Tensor:
-        second = inputs.pop("token_type_ids")
-        tokens = self.encoder(**inputs).last_hidden_state
-        return torch.stack([pooled(tokens, inputs["attention_mask"] - second), pooled(tokens, second)], 1)
 
     def score(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
         """(len(texts),) float32 logits: the seam of aisle.reranker.Reranker."""
@@ -129,27 +161,26 @@ class CrossEncoder(nn.Module):
         return inferred(self, self.sides, pairs)
 
 
-def pooled(tokens: Tensor, mask: Tensor) -> Tensor:
-    """(batch, dim) float32 unit rows from (batch, longest, dim) token vectors, as aisle.onnx.pooled."""
-    return nn.functional.normalize((tokens.float() * mask.unsqueeze(-1)).sum(1), dim=-1)
-
-
 def by_length(
     tokenizer: Tokenizer,
     inputs: Sequence[str] | Sequence[tuple[str, str]],
     max_tokens: int,
-    compute: Callable[[dict[str, Tensor]], Tensor],
+    sides_of: Callable[[Padded], NDArray[np.float32]],
+    encoder: Teacher | Student,
 ) -> Tensor:
-    """`compute` over inputs of like length together, in the order of `inputs`: padding costs as much as text."""
+    """(len(inputs), sides, dim) float32 unit rows: inputs of like length are computed together, for padding costs as
+    much as text."""
     tokenizer.enable_truncation(max_tokens)
     encodings = tokenizer.encode_batch(list(inputs))
     order, parts = [], []
-    for positions in batches([len(e) for e in encodings]):
-        ids, types, mask = (torch.from_numpy(a).to(device()) for a in padded([encodings[i] for i in positions]))
+    for positions in batches([len(e) for e in encodings], TRAINING_TOKENS):
+        batch = padded([encodings[i] for i in positions])
+        feed = (torch.from_numpy(a).to(device()) for a in (batch.ids, batch.mask, sides_of(batch)))
         with precision():
-            parts.append(compute({"input_ids": ids, "token_type_ids": types, "attention_mask": mask}))
+            parts.append(encoder(*feed))
         order += positions
-    return torch.cat(parts)[torch.tensor(order, device=device()).argsort()]
+    vectors = torch.cat(parts)[torch.tensor(order, device=device()).argsort()]
+    return nn.functional.normalize(vectors.float(), dim=-1)
 
 
 @torch.no_grad()

@@ -32,7 +32,6 @@ def optimise(
     name: str,
 ) -> Curve:
     """Run AdamW over `batches` of positions; the curve has the mean loss of every 20 steps."""
-    network.train()
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.01, fused=True)
     schedule = get_linear_schedule_with_warmup(optimiser, len(batches) // 10, len(batches))
     curve: Curve = []
@@ -62,6 +61,7 @@ def train_bi_encoder(
     A text in the batch that answers the query at least as well as the drawn one is no negative and is left out.
     """
     random = np.random.default_rng(seed)
+    network.train()
 
     def loss_of(positions: NDArray[np.int64]) -> Tensor:
         answers = [examples.answer(i, random) for i in positions]
@@ -96,6 +96,7 @@ def train_cross_encoder(
 ) -> Curve:
     """Each query's answer must win over `hard` mined texts: cross-entropy with the gains (ListNet, Cao et al. 2007)."""
     random = np.random.default_rng(seed)
+    network.train()
 
     def loss_of(positions: NDArray[np.int64]) -> Tensor:
         lists = [[examples.answer(i, random), *examples.distractors(i, hard, random)] for i in positions]

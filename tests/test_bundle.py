@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from aisle.bundle import Bundle, Facts, Manifest, SealedFile, Step, read_manifest, verify_hashes
+from aisle.bundle import FORMAT, Bundle, Facts, Manifest, SealedFile, Step, read_manifest, verify_hashes
 from aisle.errors import BadInput, BundleError
 from aisle.sealing import sealing
 
@@ -53,7 +53,7 @@ def test_a_sealed_bundle_opens_with_every_fact_and_file(tmp_path: Path) -> None:
     hashes = {name: hashlib.sha256((opened.path / name).read_bytes()).hexdigest() for name in NAMES}
     lines = "".join(f"{name} {hashes[name]}\n" for name in NAMES)
     assert opened.manifest == Manifest(
-        format=1,
+        format=FORMAT,
         bundle_id=hashlib.sha256(lines.encode()).hexdigest()[:16],
         files=[SealedFile(NAMES[0], 134, hashes[NAMES[0]]), SealedFile(NAMES[1], 8, hashes[NAMES[1]])],
         **msgspec.structs.asdict(FACTS),
@@ -249,16 +249,18 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         build(tmp_path / "file" / "bundle")
 
 
-def test_a_newer_format_is_called_newer_whatever_its_shape(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [(3, "newer than this code (2): deploy a newer aisle"), (1, "older than this code (2): build the bundle again")],
+)
+def test_another_format_is_called_newer_or_older_whatever_its_shape(tmp_path: Path, found: int, said: str) -> None:
     bundle = build(tmp_path / "bundle")
-    rewrite(bundle, format=3, files={"another": "shape"})
+    rewrite(bundle, format=found, files={"another": "shape"})
 
     with pytest.raises(BundleError) as failure:
         Bundle.open(bundle.path)
 
-    assert str(failure.value) == (
-        "bundle format 3 is newer than this code (1): deploy a newer aisle or rebuild the bundle"
-    )
+    assert str(failure.value) == f"bundle format {found} is {said}"
 
 
 @pytest.mark.parametrize(
@@ -269,7 +271,7 @@ def test_a_newer_format_is_called_newer_whatever_its_shape(tmp_path: Path) -> No
         ("[]", "Expected `object`"),
         ('{"format": "1"}', r"\$.format"),
         ('{"format": 0}', r"\$.format"),
-        ('{"format": 1}', "missing required field"),
+        ('{"format": 2}', "missing required field"),
     ],
 )
 def test_a_broken_manifest_is_named(tmp_path: Path, written: str, said: str) -> None:

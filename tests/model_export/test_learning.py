@@ -8,18 +8,19 @@ import lightgbm as lgb
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from transformers import BertConfig, BertModel
 
 from aisle.encoder import Encoder
-from aisle.onnx import pooled as served_pooled
 from aisle.ranker import FIRST, RISING
 from aisle.reranker import CrossEncoder as ServedCrossEncoder
 from aisle.reranker import sigmoid
 from model_export.distil import distil_bi_encoder, distil_cross_encoder
 from model_export.examples import Examples
 from model_export.export import seal_encoder, seal_reranker
-from model_export.networks import BiEncoder, CrossEncoder, pooled, shallow
+from model_export.networks import BiEncoder, CrossEncoder, Student, Teacher
 from model_export.ranking import _boost, _export
+from model_export.rounding import rounding
 from model_export.train import best_by_words, mine, train_bi_encoder, train_cross_encoder
 from model_export.vocabulary import SPECIAL, tokenizer_over
 
@@ -31,7 +32,7 @@ TOKENS = [*SPECIAL, "red", "blue", "shoe", "hat", "crimson", "azure", "sneaker",
 def encoder() -> BiEncoder:
     torch.manual_seed(3)
     config = BertConfig(len(TOKENS), 32, 2, 4, 64, max_position_embeddings=128, hidden_dropout_prob=0.0)
-    return BiEncoder(BertModel(config), tokenizer_over(TOKENS))
+    return BiEncoder(Teacher(BertModel(config)), tokenizer_over(TOKENS))
 
 
 def examples() -> Examples:
@@ -78,49 +79,74 @@ def test_mining_keeps_what_looks_right_and_is_not(teacher: BiEncoder) -> None:
     assert all(len(hard) for hard in mined.hard)
 
 
-def test_a_student_of_one_layer_learns_its_teachers_vectors(teacher: BiEncoder) -> None:
-    student = BiEncoder(shallow(teacher.encoder, 1), teacher.tokenizer)
-    assert (len(student.encoder.encoder.layer), len(teacher.encoder.encoder.layer)) == (1, 2)
+@pytest.fixture(scope="module")
+def student(teacher: BiEncoder) -> BiEncoder:
+    network = BiEncoder(Student(teacher.encoder.bert, 2), teacher.tokenizer)
+    texts = TEXTS + QUERIES
+    distil_bi_encoder(network, texts, teacher.encode(texts), steps=80, batch=8, rate=3e-3, seed=1)
+    return network
+
+
+@pytest.fixture(scope="module")
+def cross_student(cross_teacher: CrossEncoder) -> CrossEncoder:
+    network = cross_teacher.shallow(2)
+    lists = [(query, TEXTS) for query in QUERIES]
+    distil_cross_encoder(network, cross_teacher, lists, steps=60, batch=4, rate=2e-3, seed=1)
+    return network
+
+
+def test_a_student_has_the_first_and_last_layers_of_its_teacher(teacher: BiEncoder) -> None:
+    for layers in (1, 2):
+        network = Student(teacher.encoder.bert, layers)
+        first, last = teacher.encoder.bert.encoder.layer
+        assert len(network.bert.encoder.layer) == layers - 1
+        wanted = (last if layers == 2 else first).state_dict()
+        assert all(torch.equal(value, wanted[name]) for name, value in network.last.state_dict().items())
+
+
+def test_a_student_learns_its_teachers_vectors(teacher: BiEncoder, student: BiEncoder) -> None:
     texts = TEXTS + QUERIES
     vectors = teacher.encode(texts)
-    before = float((student.encode(texts) * vectors).sum(1).mean())
-    distil_bi_encoder(student, texts, vectors, steps=80, batch=8, rate=3e-3, seed=1)
-    after = float((student.encode(texts) * vectors).sum(1).mean())
+    untaught = BiEncoder(Student(teacher.encoder.bert, 2), teacher.tokenizer)
+    before, after = (float((network.encode(texts) * vectors).sum(1).mean()) for network in (untaught, student))
     assert after > before
     assert after > 0.97
 
 
-def test_a_reranking_student_keeps_its_teachers_order(cross_teacher: CrossEncoder) -> None:
-    student = cross_teacher.shallow(1)
-    lists = [(query, TEXTS) for query in QUERIES]
-    distil_cross_encoder(student, cross_teacher, lists, steps=60, batch=4, rate=2e-3, seed=1)
-    assert [int(student.score(query, TEXTS).argmax()) for query in QUERIES] == [0, 1, 2, 3]
+def test_a_reranking_student_keeps_its_teachers_order(cross_student: CrossEncoder) -> None:
+    assert [int(cross_student.score(query, TEXTS).argmax()) for query in QUERIES] == [0, 1, 2, 3]
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_what_is_served_is_what_was_trained(teacher: BiEncoder, cross_teacher: CrossEncoder, tmp_path: Path) -> None:
+def test_what_is_served_is_what_was_trained(student: BiEncoder, cross_student: CrossEncoder, tmp_path: Path) -> None:
     texts = TEXTS + QUERIES
-    figures = seal_encoder(teacher, tmp_path / "encoder", texts)
+    figures = seal_encoder(student, tmp_path / "encoder", texts)
     assert figures["cosine_min"] > 0.97
     served = Encoder(tmp_path / "encoder")
     assert nearest(served.encode(TEXTS), served.encode(QUERIES)) == [0, 1, 2, 3]
     pairs = [(query, text) for query in QUERIES for text in TEXTS]
     relevant = [QUERIES.index(query) == TEXTS.index(text) for query, text in pairs]
-    figures = seal_reranker(copy.deepcopy(cross_teacher), tmp_path / "reranker", pairs, relevant)
+    figures = seal_reranker(copy.deepcopy(cross_student), tmp_path / "reranker", pairs, relevant)
     assert figures["correlation"] > 0.97
     reranker = ServedCrossEncoder(tmp_path / "reranker")
     chances = np.stack([sigmoid(reranker.score(query, TEXTS)) for query in QUERIES])
     assert (chances > 0.5).tolist() == np.eye(4, dtype=bool).tolist()
 
 
-def test_torch_and_numpy_pool_alike() -> None:
-    random = np.random.default_rng(1)
-    tokens, mask = (
-        random.normal(size=(3, 5, 4)).astype(np.float32),
-        np.array([[1] * 5, [1, 1, 0, 0, 0], [0, 0, 1, 1, 0]]),
-    )
-    in_torch = pooled(torch.from_numpy(tokens), torch.from_numpy(mask)).numpy()
-    assert np.abs(in_torch - served_pooled(tokens, mask)).max() < 1e-6
+def test_a_rounded_layer_computes_on_the_grids_of_int8_and_keeps_its_weights() -> None:
+    layer = nn.Linear(2, 2, bias=False)
+    weights = torch.tensor([[64.0, 10.4], [0.64, -0.104]])
+    layer.weight.data = weights.clone()
+    inputs = torch.tensor([[254.6, 0.4], [-0.4, 3.0]])  # a range of 255 in 255 steps: whole numbers
+    with rounding(layer):
+        assert layer(inputs).detach().tolist() == [
+            [pytest.approx(255 * 64), pytest.approx(255 * 0.64)],
+            [pytest.approx(3 * 10), pytest.approx(3 * -0.1)],
+        ]
+        layer(inputs).sum().backward()
+    assert torch.equal(layer.weight, weights)
+    assert [name for name, _ in layer.named_parameters()] == ["weight"]
+    assert layer.weight.grad is not None
 
 
 def test_the_exported_trees_are_the_fitted_ones_and_never_count_good_evidence_against_a_row(tmp_path: Path) -> None:
@@ -132,7 +158,7 @@ def test_the_exported_trees_are_the_fitted_ones_and_never_count_good_evidence_ag
     ratings = (features[:, wanted] > 0.7).astype(np.int64)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        booster = _boost(list(features.reshape(40, 30, -1)), list(ratings.reshape(40, 30)), FIRST, seed=1)
+        booster = _boost(list(features.reshape(40, 30, -1)), list(ratings.reshape(40, 30)), FIRST, depth=15, seed=1)
         _export(booster, len(FIRST), tmp_path / "first.onnx")
     session = open_session(tmp_path / "first.onnx", threads=1)
     served = session.run(None, {"features": features})[0][:, 0]
