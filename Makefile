@@ -2,11 +2,12 @@
 # requirements change. Variables stand behind the target: make demo PORT=9000
 PYTHON ?= python3
 PORT ?= 8000
-BUNDLE ?= .aisle/demo-3000
+BUNDLE ?= .aisle/bench-35000
+RESULTS ?= .aisle/bench
 AISLE := .venv/bin/aisle
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench clean
+.PHONY: help setup demo test check bench figures clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,9 +30,27 @@ check: setup ## lint, formatting and types
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 
-bench: setup ## time searches on one thread in BUNDLE (the demo's), with the queries of the table QUERIES or its own
-	.venv/bin/python benchmarks/search_latency.py $(BUNDLE) $(if $(QUERIES),--queries $(QUERIES))
+bench: .venv-bench/installed $(BUNDLE)/manifest.json ## time BUNDLE beside its peers on one core, into RESULTS; QUERIES=FILE asks others
+	for benchmark in rerank search cold_start; do \
+	    .venv-bench/bin/python benchmarks/$$benchmark.py $(BUNDLE) $(if $(QUERIES),--queries $(QUERIES)) \
+	        --out $(RESULTS)/$(notdir $(BUNDLE)).$$benchmark.json || exit 1; \
+	done
+	.venv-bench/bin/python benchmarks/cost.py $(RESULTS)/$(notdir $(BUNDLE)).search.json
+
+figures: setup ## put the figures of benchmarks/results/ into the READMEs
+	.venv/bin/python benchmarks/figures.py
+
+.venv-bench/installed: pyproject.toml constraints.txt benchmarks/requirements.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/pip install --disable-pip-version-check -e '.[offline]' -r benchmarks/requirements.txt
+	touch $@
+
+# A small demo store's models over a large one's catalogue: speed does not depend on how long they were trained.
+.aisle/bench-35000/manifest.json: | .venv/installed
+	$(AISLE) build demo-small --out .aisle/bench-models
+	.venv/bin/python benchmarks/catalogue.py 35000 .aisle/bench-35000.jsonl
+	$(AISLE) index .aisle/bench-models .aisle/bench-35000.jsonl --out .aisle/bench-35000
 
 clean: ## remove .venv/, caches and what the demo built
-	rm -rf .venv .aisle build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .aisle build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
