@@ -22,7 +22,7 @@ setup: .venv/installed ## create .venv/ with aisle and everything that trains, s
 demo: setup ## train, seal and serve the demo store on PORT (8000); CHECK=1 answers one query and ends
 	$(AISLE) demo --port $(PORT) $(if $(CHECK),--check)
 
-test: setup ## run the tests; AISLE_DATA=DIR adds those on real data sets, SLOW=1 those that install packages
+test: setup ## run the tests; AISLE_DATA=DIR adds those on real data sets, SLOW=1 those that install or emulate
 	.venv/bin/pytest $(if $(SLOW),-m "slow or not slow")
 
 check: setup ## lint, formatting and types

@@ -1,12 +1,14 @@
 """Put the figures of results/*.json into the READMEs, so that no number there was typed.
 
-    .venv/bin/python benchmarks/figures.py
+    .venv/bin/python benchmarks/figures.py [--check]
 
-A table stands between `<!-- figures: NAME -->` and `<!-- end -->`, NAME being a file of results/ without its ending.
+With --check nothing is written, and the exit code is 1 where a README says otherwise than the results. A table stands
+between `<!-- figures: NAME -->` and `<!-- end -->`, NAME being a file of results/ without its ending.
 """
 
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,9 +51,17 @@ WORDS = {
 Words = Mapping[str, str]
 
 
-def main() -> None:
+def main() -> int:
+    stale = 0
     for language, path in READMES.items():
-        path.write_text(filled(path.read_text(encoding="utf-8"), language), encoding="utf-8")
+        page = path.read_text(encoding="utf-8")
+        renewed = filled(page, language)
+        if renewed != page and "--check" in sys.argv:
+            stale = 1
+            print(f"{path.name} differs from benchmarks/results/: run benchmarks/figures.py", file=sys.stderr)
+        elif renewed != page:
+            path.write_text(renewed, encoding="utf-8")
+    return stale
 
 
 def filled(page: str, language: str) -> str:
@@ -114,4 +124,4 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
