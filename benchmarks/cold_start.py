@@ -53,7 +53,7 @@ def main() -> None:
     starts = [first_answer(environment, event) for _ in range(STARTS + 1)][1:]  # the first one fills the page cache
     seconds, resident_mb = (statistics.median(values) for values in zip(*starts, strict=True))
     costs = {**import_costs(environment), **in_new_process(part_costs, bundle.path)}
-    out = given.out or given.bundle.with_name(f"{given.bundle.name}.cold-start.json")
+    out = given.out or given.bundle.with_name(f"{given.bundle.name}.cold_start.json")
     print(f"{bundle.manifest.n_products} products: first answer after {seconds:.2f} s, {resident_mb:.0f} MB resident")
     for name, ms in costs.items():
         print(f"{name:40} {ms:8.1f} ms")

@@ -113,7 +113,7 @@ TABLES: dict[str, Callable[[Mapping[str, Any], Words], list[str]]] = {
     "quality": quality,
     "rerank": timed,
     "search": timed,
-    "cold-start": cold_start,
+    "cold_start": cold_start,
     "cost": cost,
 }
 

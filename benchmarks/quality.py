@@ -8,13 +8,12 @@ data set names kinds; all of it goes into a JSON file beside the bundle.
 """
 
 import argparse
-import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measuring import write
 
 from aisle.bundle import Bundle
 from aisle.evaluation import interval, paired_bootstrap
@@ -33,6 +32,7 @@ def main() -> None:
     parser.add_argument("data_set", help="whose queries and labels: demo, pricerunner, ...")
     parser.add_argument("--split", default="dev", choices=("dev", "test"))
     parser.add_argument("--data", type=Path, default=Settings.from_env().data)
+    parser.add_argument("--out", type=Path, help="JSON file to write (default: BUNDLE.quality.json)")
     given = parser.parse_args()
     bundle = Bundle.open(given.bundle)
     corpus = load(given.data_set, given.data, demo_products=bundle.manifest.n_products)
@@ -45,22 +45,20 @@ def main() -> None:
     if kinds:
         kinds["+".join(HARD)] = {*HARD}
     by_kind = {name: _compared(systems, "nDCG@10", chosen) for name, chosen in kinds.items()}
-    result = {
-        "command": " ".join(["python", *sys.argv]),
-        "bundle_id": bundle.manifest.bundle_id,
+    figures = {
         "queries": len(systems.judged.queries),
+        "data_set": given.data_set,
         "split": given.split,
         "measures": measures,
         "by_kind": by_kind,
     }
-    out = given.bundle.with_name(f"{given.bundle.name}.{given.data_set}-{given.split}.json")
-    out.write_text(json.dumps(result, indent=2) + "\n")
-    print(f"{result['queries']} {given.split} queries of {given.data_set}, bundle {result['bundle_id']}; also in {out}")
+    print(f"{figures['queries']} {given.split} queries of {given.data_set}, bundle {bundle.manifest.bundle_id}")
     named = {f"nDCG@10 {kind}": row for kind, row in by_kind.items()}
     for name, row in {**measures, **named}.items():
         low, high = row["interval"]
         means = f"bundle {row['bundle']:.4f}  BM25 {row['BM25']:.4f}"
         print(f"{name:22} {means}  {row['gain']:+.4f} [{low:+.4f}, {high:+.4f}]")
+    write(given.out or given.bundle.with_name(f"{given.bundle.name}.quality.json"), figures, bundle)
 
 
 def _compared(systems: Systems, measure: str, kinds: set[str] | None) -> dict[str, Any]:
