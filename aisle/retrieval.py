@@ -120,7 +120,7 @@ class Retrieval:
         other = np.ones(len(self.parts.products), bool)
         other[rows] = False
         rest = matches[other[matches]]
-        rest = rest[np.lexsort((rest, -evidence.cosine[rest]))]
+        rest = rest[np.argsort(-evidence.cosine[rest], kind="stable")]  # equal ones stay in row order
         below = scores.min(initial=1.0) * np.clip(evidence.cosine[rest], 0, 1)
         return Ranked(
             np.concatenate([rows[order], rest]),
