@@ -126,7 +126,8 @@ def await_port(port: int, until: float) -> None:
 
 def resident_mb(parent: int) -> float:
     """Of the largest child of the emulator: the runtime client's process, which is the function's."""
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    threads = Path(f"/proc/{parent}/task").glob("*/children")
+    children = [child for thread in threads for child in thread.read_text().split()]
     statuses = [Path(f"/proc/{child}/status").read_text() for child in children]
     return max(int(status.split("VmRSS:")[1].split()[0]) for status in statuses) / 1024
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 import warnings
 from collections.abc import Iterator, Sequence
@@ -91,7 +92,7 @@ class ExactSearch:
     """all-MiniLM-L6-v2 by sentence-transformers, and every product's cosine, the ten best."""
 
     def __init__(self, texts: Sequence[str]) -> None:
-        self.model = SentenceTransformer(MODEL_DIR, device="cpu")
+        self.model = SentenceTransformer(str(MODEL_DIR), device="cpu")
         self.vectors = self.model.encode(list(texts), batch_size=64, normalize_embeddings=True, show_progress_bar=True)
 
     def search(self, query: str) -> list[int]:
@@ -107,6 +108,7 @@ class LanceHybrid:
     """LanceDB's hybrid search: the same vectors and a full-text index, fused by reciprocal ranks, the ten best."""
 
     def __init__(self, folder: Path, texts: Sequence[str], exact: ExactSearch) -> None:
+        os.environ.setdefault("LANCE_LOG", "error")  # it warns of each query's columns
         import lancedb
 
         rows = pa.table(
@@ -122,7 +124,7 @@ class LanceHybrid:
 
     def search(self, query: str) -> list[int]:
         found = self._table.search(query_type="hybrid").vector(self._encode(query)).text(query).limit(10)
-        return [int(row["row"]) for row in found.select(["row"]).to_list()]
+        return [int(row["row"]) for row in found.to_list()]
 
 
 class TorchCrossEncoder:

@@ -40,6 +40,8 @@ def main() -> None:
     parts = open_search(bundle.path, bundle.manifest.bundle_id, threads=1).parts
     retrieval = Retrieval(parts, clock=lambda: 0.0)
     lists = candidates(retrieval, asked(bundle, given.queries))
+    if not lists:
+        raise SystemExit(f"no query finds {RERANKED} products in {given.bundle}: choose a larger one")
     texts = [[product_text(parts.products[row]) for row in rows] for _, rows in lists]
     with TemporaryDirectory() as folder, quiet():
         teacher, plain = Path(folder, "teacher"), Path(folder, "plain")
