@@ -4,7 +4,6 @@ import json
 import os
 import platform
 import shlex
-import statistics
 import sys
 import time
 from argparse import ArgumentParser
@@ -79,10 +78,6 @@ def side_by_side(
             if i >= 0:
                 taken[name].append(elapsed)
     return taken
-
-
-def medians(taken: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    return {name: round(statistics.median(times), 2) for name, times in taken.items()}
 
 
 def write(out: Path, figures: Mapping[str, Any], bundle: Bundle | None = None) -> None:

@@ -6,12 +6,9 @@ Only the benchmarks' own environment has these packages.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import shutil
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +22,10 @@ from sentence_transformers import CrossEncoder, SentenceTransformer
 from tokenizers import Tokenizer
 from transformers import BertConfig, BertForSequenceClassification, BertModel, PreTrainedTokenizerFast
 
+from model_export.quiet import quiet
+
 LONGEST = 128  # tokens of a pair that the peers read; no pair of the benchmark is longer
+SPECIAL = {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]"}
 
 
 def write_teacher(tokenizer: Path, folder: Path) -> None:
@@ -40,8 +40,7 @@ def write_teacher(tokenizer: Path, folder: Path) -> None:
     model = BertForSequenceClassification(config)
     model.bert.encoder.load_state_dict(base.encoder.state_dict())
     model.eval().save_pretrained(folder)
-    special = {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]"}
-    PreTrainedTokenizerFast(tokenizer_object=wordpiece, model_max_length=LONGEST, **special).save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=wordpiece, model_max_length=LONGEST, **SPECIAL).save_pretrained(folder)
 
 
 def write_plain_int8(teacher: Path, folder: Path) -> None:
@@ -65,8 +64,7 @@ def write_plain_int8(teacher: Path, folder: Path) -> None:
     (folder / "fp32.onnx").unlink()
     for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
         shutil.copy(teacher / name, folder / name)
-    special = {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]"}
-    (folder / "special_tokens_map.json").write_text(json.dumps(special))
+    (folder / "special_tokens_map.json").write_text(json.dumps(SPECIAL))
 
 
 class BM25:
@@ -191,16 +189,3 @@ class FastEmbed:
 
     def score(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
         return np.array(list(self._model.rerank(query, texts, batch_size=len(texts))), np.float32)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without the exporters' warnings about their own insides."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

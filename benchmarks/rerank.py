@@ -15,10 +15,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnxruntime as ort
-from measuring import arguments, asked, medians, milliseconds, one_core, percentiles, side_by_side, write
+from measuring import arguments, asked, milliseconds, one_core, percentiles, side_by_side, write
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from peers import FastEmbed, FlashRank, PlainOnnx, TorchCrossEncoder, quiet, write_plain_int8, write_teacher
+from peers import FastEmbed, FlashRank, PlainOnnx, TorchCrossEncoder, write_plain_int8, write_teacher
 from tokenizers import Tokenizer
 
 from aisle.bundle import Bundle
@@ -27,6 +27,7 @@ from aisle.reranker import MAX_TOKENS, Reranker
 from aisle.retrieval import RERANKED, Parts, Retrieval
 from aisle.runtime import open_search
 from aisle.text import fold
+from model_export.quiet import quiet
 
 CEILING = 1024  # rows, inner and outer width of the large product
 LISTS = 30
@@ -65,13 +66,14 @@ def main() -> None:
     hidden = len(np.load(bundle.file("reranker/head.npy"))) - 1  # a weight a dimension, and the bias
     done = [operations(n, layers, hidden) / ms * 1000 for n, ms in zip(tokens, taken["aisle"], strict=True)]
     share = float(np.median(done)) / ceiling
-    ms = medians(taken)
+    summary = {name: percentiles(times) for name, times in taken.items()}
+    ms = {name: row["p50"] for name, row in summary.items()}
     figures = {
         "lists": len(lists),
         "pairs_each": RERANKED,
         "tokens_a_pair": round(float(np.mean(np.concatenate(tokens))), 1),
         "student_layers": layers,
-        "milliseconds": {name: percentiles(times) for name, times in taken.items()},
+        "milliseconds": summary,
         "times_as_fast_as": {name: round(ms[name] / ms["aisle"], 1) for name in ms if name != "aisle"},
         "int8_ceiling_tops": round(ceiling / 1e12, 3),
         "share_of_ceiling": round(share, 3),

@@ -11,7 +11,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from measuring import arguments, asked, medians, one_core, percentiles, side_by_side, write
+from measuring import arguments, asked, one_core, percentiles, side_by_side, write
 from peers import BM25, ExactSearch, LanceHybrid
 
 from aisle.bundle import Bundle
@@ -42,14 +42,15 @@ def main() -> None:
             systems |= peers(bundle.path, Path(folder), queries)
         one_core()
         taken = side_by_side(systems, given.n, WARM_UP)
+    summary = {name: percentiles(times) for name, times in taken.items()}
     figures = {
         "queries": {"distinct": len(set(distinct)), "searches": given.n, "threads": 1},
-        "milliseconds": {name: percentiles(times) for name, times in taken.items()},
+        "milliseconds": summary,
     }
-    ms = medians(taken)
+    own = summary["aisle"]["p50"]
     print(f"{bundle.manifest.n_products} products, {given.n} searches a system, one core")
-    for name, row in figures["milliseconds"].items():
-        print(f"{name:55} p50 {row['p50']:8.2f} ms   p99 {row['p99']:8.2f} ms   {ms[name] / ms['aisle']:5.1f} x")
+    for name, row in summary.items():
+        print(f"{name:55} p50 {row['p50']:8.2f} ms   p99 {row['p99']:8.2f} ms   {row['p50'] / own:5.1f} x")
     write(given.out or given.bundle.with_name(f"{given.bundle.name}.search.json"), figures, bundle)
 
 

@@ -8,10 +8,7 @@ VNNI add pairs of u8 x s8 products in 16 bits. Lambda promises AVX2 only.
 from __future__ import annotations
 
 import copy
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -31,6 +28,7 @@ from tokenizers import Tokenizer
 from aisle.encoder import Encoder
 from aisle.reranker import CrossEncoder as ServedCrossEncoder
 from model_export.networks import BiEncoder, CrossEncoder, Student, Teacher
+from model_export.quiet import quiet
 
 
 def seal_encoder(network: BiEncoder, folder: Path, texts: Sequence[str]) -> dict[str, float]:
@@ -127,19 +125,6 @@ def export(model: Teacher | Student, tokenizer: Tokenizer, folder: Path) -> None
             extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
         )
     onnx.checker.check_model(str(folder / "model.onnx"), full_check=False)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without the exporters' warnings about their own insides, which tell a shop nothing."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
 
 
 def _bytes(folder: Path) -> float:
