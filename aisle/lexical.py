@@ -24,18 +24,24 @@ K1, B = 1.2, 0.75  # Lucene's defaults; Kamphuis et al., ECIR 2020, found no var
 
 
 class Match(NamedTuple):
-    """How one query meets every row. All (n,) float32."""
+    """How one query meets every row: what decides which rows are found. Arrays are (n,) float32."""
 
     score: NDArray[np.float32]  # BM25
     coverage: NDArray[np.float32]  # 0..1: share of the query's idf mass that the row has
-    identifiers: NDArray[np.float32]  # 0..1: the same over terms with a digit; 0 where the query has none
+    asked: dict[str, float]  # the query's distinct terms and their idf
+
+
+class Detail(NamedTuple):
+    """What the order of found rows asks for besides. All (rows,) float32."""
+
+    identifiers: NDArray[np.float32]  # 0..1: coverage over terms with a digit; 0 where the query has none
     matched: NDArray[np.float32]  # distinct query terms that the row has
     unasked: NDArray[np.float32]  # idf mass of the row's terms that the query did not ask for
     unasked_identifiers: NDArray[np.float32]  # the same over terms with a digit: another model's number, for one
 
 
 class Lexical:
-    """One inverted index: the postings of term t are rows[start[t]:start[t+1]], with their weights beside them.
+    """One inverted index: the postings of term t are rows[start[t]:start[t+1]], rising, with their weights beside them.
 
     `documents`: (3, n) float32 of each row its terms, the idf mass of its distinct terms, and of those with a digit.
     """
@@ -90,28 +96,36 @@ class Lexical:
 
     def match(self, query: str, extra: str = "") -> Match:
         """How `query` meets each row; a word of `extra` (the shop's synonyms) covers its share of them."""
-        n = self.documents.shape[1]
-        score, met, met_identifiers, matched = np.zeros((4, n), np.float32)
-        asked = dict.fromkeys(terms(query))
-        idfs = {term: self._idf(term) for term in asked}
-        for term, idf in idfs.items():
+        score, coverage = np.zeros((2, self.documents.shape[1]), np.float32)
+        asked = {term: self._idf(term) for term in dict.fromkeys(terms(query))}
+        for term, idf in asked.items():
             rows, weights = self._postings(term)
             score[rows] += weights  # a row stands once in a posting list, so plain indexing adds up
-            met[rows] += idf
-            matched[rows] += 1
-            if has_digit(term):
-                met_identifiers[rows] += idf
-        mass = sum(idfs.values()) or 1.0
-        digit_mass = sum(idf for term, idf in idfs.items() if has_digit(term)) or 1.0
-        unasked = np.maximum(self.documents[1] - met, 0)
-        unasked_identifiers = np.maximum(self.documents[2] - met_identifiers, 0)
-        coverage = met / mass
+            coverage[rows] += idf
+        coverage /= sum(asked.values()) or 1.0
         added = [term for term in dict.fromkeys(terms(extra)) if term not in asked]
         for term in added:
             rows, weights = self._postings(term)
             score[rows] += weights
             coverage[rows] = np.maximum(coverage[rows], 1 / len(added))
-        return Match(score, coverage, met_identifiers / digit_mass, matched, unasked, unasked_identifiers)
+        return Match(score, coverage, asked)
+
+    def detail(self, match: Match, rows: NDArray[np.int64]) -> Detail:
+        """What `match` leaves open, for some rows: a few hundred of them take a binary search a term."""
+        met, met_identifiers, matched = np.zeros((3, len(rows)), np.float32)
+        for term, idf in match.asked.items():
+            has = _contains(self._postings(term)[0], rows)
+            met[has] += idf
+            matched[has] += 1
+            if has_digit(term):
+                met_identifiers[has] += idf
+        digit_mass = sum(idf for term, idf in match.asked.items() if has_digit(term)) or 1.0
+        return Detail(
+            met_identifiers / digit_mass,
+            matched,
+            np.maximum(self.documents[1, rows] - met, 0),
+            np.maximum(self.documents[2, rows] - met_identifiers, 0),
+        )
 
     def _postings(self, term: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         t = self.vocabulary.get(term)
@@ -122,6 +136,15 @@ class Lexical:
     def _idf(self, term: str) -> float:
         """A term that no row has counts as if one had it, so that asking for it costs coverage."""
         return float(_idf(np.array(max(len(self._postings(term)[0]), 1)), self.documents.shape[1]))
+
+
+def _contains(rising: NDArray[np.int32], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(len(rows),): whether each row stands among the `rising` ones."""
+    if not len(rising):
+        return np.zeros(len(rows), bool)
+    at = np.searchsorted(rising, rows.astype(rising.dtype))  # of one type, or numpy converts the whole list
+    found: NDArray[np.bool_] = rising[np.minimum(at, len(rising) - 1)] == rows
+    return found
 
 
 def _idf(frequency: NDArray[np.int64], n: int) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from aisle.lexical import Match
+from aisle.lexical import Detail, Match
 from aisle.onnx import open_session
 from aisle.reranker import sigmoid
 
@@ -58,19 +58,25 @@ class Evidence(NamedTuple):
 
     title: Match
     body: Match
-    cosine: NDArray[np.float32]  # (n,)
+    vector: NDArray[np.float32]  # (dim,) the query's
+    cosine: NDArray[np.float32]  # (n,), dense.UNSEEN where the vectors were not compared
 
 
 def first_features(
     evidence: Evidence,
     rows: NDArray[np.int64],
+    detail: Detail,
     title_terms: NDArray[np.float32],
     agreement: NDArray[np.float32],
     query_terms: int,
 ) -> NDArray[np.float32]:
-    """(len(rows), len(FIRST)) float32. `agreement`: (len(rows), 3) of category, brand and colour in -1, 0, 1."""
-    title, body, cosine = evidence
-    lexical, near = title.score[rows], cosine[rows]
+    """(len(rows), len(FIRST)) float32 of rows that all have a cosine.
+
+    Beside them: `detail` and `title_terms` of their titles, and `agreement`, (len(rows), 3) of category, brand and
+    colour in -1, 0, 1.
+    """
+    title, body = evidence.title, evidence.body
+    lexical, near = title.score[rows], evidence.cosine[rows]
     columns = (
         lexical,
         lexical / max(float(lexical.max(initial=0)), 1e-6),
@@ -79,11 +85,11 @@ def first_features(
         near.max(initial=-1) - near,
         title.coverage[rows],
         body.coverage[rows],
-        title.identifiers[rows],
-        title.matched[rows] / np.maximum(title_terms[rows], 1),
-        title_terms[rows],
-        title.unasked[rows],
-        title.unasked_identifiers[rows],
+        detail.identifiers,
+        detail.matched / np.maximum(title_terms, 1),
+        title_terms,
+        detail.unasked,
+        detail.unasked_identifiers,
         np.full(len(rows), query_terms),
         _log_rank(lexical),
         _log_rank(near),

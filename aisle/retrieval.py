@@ -7,13 +7,13 @@ of its own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aisle.catalogue import product_text
-from aisle.dense import Dense, top_rows
+from aisle.dense import UNSEEN, Dense, top_rows
 from aisle.encoder import TextEncoder
 from aisle.filters import Columns
 from aisle.lexical import Lexical
@@ -23,10 +23,11 @@ from aisle.ranker import FIRST, Evidence, Order, final_features, first_features
 from aisle.reranker import Reranker
 from aisle.text import fold, words
 from aisle.timings import Clock, Timings
-from aisle.types import FACETS, Understood
+from aisle.types import FACETS, Filters, Understood
 from aisle.understanding import Understanding
 
 Rows = NDArray[np.int64]
+Mask = NDArray[np.bool_]  # (n,), by row
 
 CANDIDATES = 200  # of each retriever; the ranker sees their union
 RERANKED = 50  # read by the cross-encoder: a page of ten and four more
@@ -63,12 +64,14 @@ class Reading:
 
 @dataclass(frozen=True)
 class Ranked:
-    """Rows best first with scores in 0..1; `features` is (n, len(FIRST)), `cross` the logits of the first rows read."""
+    """Rows best first with scores in 0..1; `features` are the candidates', (c, len(FIRST)), `cross` the logits of the
+    rows read. `rest`: the matches that come after, in row order until `Retrieval.complete` sorts them."""
 
     rows: Rows
     scores: NDArray[np.float32]
     features: NDArray[np.float32]
     cross: NDArray[np.float32]
+    rest: Rows
 
 
 class Retrieval:
@@ -82,26 +85,38 @@ class Retrieval:
         text, understood = self.parts.understanding.understand(query, self.parts.currency)
         return Reading(text, self.parts.rules.expand(text), understood)
 
-    def retrieve(self, reading: Reading, timings: Timings | None = None) -> Evidence | None:
-        """What words and meaning say about every row; None where the query has no words."""
+    def retrieve(
+        self, reading: Reading, allowed: Mask | None = None, timings: Timings | None = None
+    ) -> Evidence | None:
+        """What words say about every row, and meaning about those `allowed`; None where the query has no words."""
         if not words(reading.text):
             return None
         title, body = (index.match(reading.text, reading.extra) for index in (self.parts.title, self.parts.body))
         if timings:
             timings.lap("lexical")
-        cosine = self.parts.dense.scores(self.parts.encoder.encode([reading.text])[0])
+        vector = self.parts.encoder.encode([reading.text])[0]
+        cosine = self.parts.dense.scores(vector, allowed)
         if timings:
             timings.lap("dense")
-        return Evidence(title, body, cosine)
+        return Evidence(title, body, vector, cosine)
+
+    def within(self, evidence: Evidence | None, allowed: Mask | None) -> Evidence | None:
+        """`evidence` for other rows `allowed`, where vectors are compared with some rows only."""
+        if evidence is None or self.parts.dense.whole:
+            return evidence
+        return evidence._replace(cosine=self.parts.dense.scores(evidence.vector, allowed))
 
     def candidates(self, evidence: Evidence, matches: Rows) -> Rows:
-        """The best of `matches` by words and by meaning, in row order."""
+        """The best of `matches` by words and by meaning, in row order; from here on each has a cosine."""
         lexical = evidence.title.score[matches] + evidence.body.score[matches]
         found = top_rows(lexical, CANDIDATES)
         chosen = np.zeros(len(matches), bool)
         chosen[found[lexical[found] > 0]] = True
         chosen[top_rows(evidence.cosine[matches], CANDIDATES)] = True
-        return matches[chosen]
+        rows = matches[chosen]
+        unseen = rows[evidence.cosine[rows] == UNSEEN]
+        evidence.cosine[unseen] = self.parts.dense.some(unseen, evidence.vector)
+        return rows
 
     def features(self, reading: Reading, evidence: Evidence, rows: Rows) -> NDArray[np.float32]:
         """(len(rows), len(FIRST)) float32."""
@@ -109,24 +124,30 @@ class Retrieval:
             [self._agreement(reading.understood, facet, rows) for facet in ("category", "brand", "color")]
         )
         asked = len(reading.text.split())
-        return first_features(evidence, rows, self.parts.title.documents[0], agreement, asked)
+        detail = self.parts.title.detail(evidence.title, rows)
+        return first_features(evidence, rows, detail, self.parts.title.documents[0, rows], agreement, asked)
 
     def rank(self, reading: Reading, evidence: Evidence, matches: Rows) -> Ranked:
-        """All of `matches`: the candidates in the ranker's order, then the others by cosine, scored below them."""
+        """The candidates among `matches` in the ranker's order."""
         rows = self.candidates(evidence, matches)
         features = self.features(reading, evidence, rows)
         scores = self.parts.ranker.first(features) if self.parts.ranker else features[:, FIRST.index("cosine")]
         order = np.lexsort((rows, -evidence.cosine[rows], -scores))
         other = np.ones(len(self.parts.products), bool)
         other[rows] = False
-        rest = matches[other[matches]]
-        rest = rest[np.argsort(-evidence.cosine[rest], kind="stable")]  # equal ones stay in row order
-        below = scores.min(initial=1.0) * np.clip(evidence.cosine[rest], 0, 1)
-        return Ranked(
-            np.concatenate([rows[order], rest]),
-            np.concatenate([scores[order], below]),
-            features[order],
-            np.zeros(0, np.float32),
+        return Ranked(rows[order], scores[order], features[order], np.zeros(0, np.float32), matches[other[matches]])
+
+    def complete(self, ranked: Ranked, evidence: Evidence | None) -> Ranked:
+        """`ranked` with the rest behind the candidates: by cosine, as far as it is known, and scored below them."""
+        if evidence is None:
+            return ranked
+        rest = ranked.rest[np.argsort(-evidence.cosine[ranked.rest], kind="stable")]  # equal ones stay in row order
+        below = ranked.scores.min(initial=1.0) * np.clip(evidence.cosine[rest], 0, 1)
+        return replace(
+            ranked,
+            rows=np.concatenate([ranked.rows, rest]),
+            scores=np.concatenate([ranked.scores, below]),
+            rest=ranked.rest[:0],
         )
 
     def rerank(self, text: str, ranked: Ranked, deadline: float) -> Ranked | None:
@@ -148,6 +169,7 @@ class Retrieval:
             np.concatenate([scores[order], rest]),
             np.concatenate([ranked.features[:count][order], ranked.features[count:]]),
             cross[order],
+            ranked.rest,
         )
 
     def read_pairs(self, text: str, rows: Rows, deadline: float) -> NDArray[np.float32] | None:
@@ -167,12 +189,18 @@ class Retrieval:
             scores[positions] = self.parts.reranker.score(text, [texts[i] for i in positions])
         return scores
 
-    def wanted(self, evidence: Evidence | None) -> NDArray[np.bool_]:
-        """(n,): the rows that match by words or by meaning; all of them where the query has no words."""
+    def allowed(self, filters: Filters) -> Mask | None:
+        """The rows that pass the filters, None for all."""
+        return None if filters == Filters() else self.parts.columns.mask(filters)
+
+    def wanted(self, evidence: Evidence | None, allowed: Mask | None = None) -> Mask:
+        """The rows `allowed` that match by words or by meaning; all of them where the query has no words."""
         if evidence is None:
-            return np.ones(len(self.parts.products), bool)
-        covered = np.maximum(evidence.title.coverage, evidence.body.coverage) >= HALF_COVERED
-        return np.logical_or(covered, evidence.cosine >= self.parts.floor)
+            return np.ones(len(self.parts.products), bool) if allowed is None else allowed.copy()
+        matching: Mask = evidence.title.coverage >= HALF_COVERED
+        matching |= evidence.body.coverage >= HALF_COVERED
+        matching |= evidence.cosine >= max(self.parts.floor, -1.0)
+        return matching if allowed is None else matching & allowed
 
     def _agreement(self, understood: Understood, facet: str, rows: Rows) -> NDArray[np.float32]:
         """(len(rows),): 1 where the product has the value that the query named, -1 another, 0 it named none."""

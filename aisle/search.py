@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from aisle.filters import relax
 from aisle.ranker import FINAL, FIRST, Evidence
-from aisle.retrieval import Parts, Ranked, Reading, Retrieval, Rows
+from aisle.retrieval import Mask, Parts, Ranked, Reading, Retrieval, Rows
 from aisle.timings import Clock, Timings
 from aisle.types import FACETS, Filters, Hit, Product, ProductResponse, Range, SearchRequest, SearchResponse
-from aisle.variety import varied
+from aisle.variety import VARIED, varied
 
 LEAST_SHARE = 0.5  # of the best score, to take part in another order: by price, cheap accessories would win otherwise
 
@@ -48,13 +48,13 @@ class Search:
         timings = Timings(self._clock)
         reading = self._retrieval.read(request.query)
         timings.lap("understand")
-        evidence = self._retrieval.retrieve(reading, timings)
-        matches, relaxed = self._matches(request, reading, evidence)
+        evidence, matches, relaxed = self._found(request, reading, timings)
         deadline = timings.start + request.budget_ms / 1000
         ranked, degraded = self._ranked(request, reading, evidence, matches, timings, deadline)
         if request.sort != "relevance":
             ranked = self._sorted(request, ranked)
             matches = np.sort(ranked.rows)
+        ranked = self._reaching(request, ranked, evidence)
         page = self._page(request, ranked, matches, vary=evidence is not None and not _chosen(request, reading))
         return SearchResponse(
             query_id=query_id,
@@ -76,11 +76,13 @@ class Search:
         """The k best (product_id, score) for evaluation: every variant for itself, reranked however long it takes."""
         request = SearchRequest(query)
         reading = self._retrieval.read(query)
-        evidence = self._retrieval.retrieve(reading)
-        matches, _ = self._matches(request, reading, evidence)
+        timings = Timings(self._clock)
+        evidence, matches, _ = self._found(request, reading, timings)
         if evidence is None and reading.understood.price is None:
             return []  # nothing was asked
-        ranked, _ = self._ranked(request, reading, evidence, matches, Timings(self._clock), deadline=np.inf)
+        ranked, _ = self._ranked(request, reading, evidence, matches, timings, deadline=np.inf)
+        if k > len(ranked.rows):
+            ranked = self._retrieval.complete(ranked, evidence)
         rows = ranked.rows[:k].tolist()
         return [
             (self.parts.products[row].product_id, float(score)) for row, score in zip(rows, ranked.scores, strict=False)
@@ -96,17 +98,30 @@ class Search:
         shown = msgspec.structs.replace(product, title=title, description=description)
         return ProductResponse(shown, [self.parts.products[r].product_id for r in variants if r != row])
 
-    def _matches(self, request: SearchRequest, reading: Reading, evidence: Evidence | None) -> tuple[Rows, list[str]]:
-        """The rows that match inside the filters, and the names of the filters given up to find any."""
-        wanted = self._retrieval.wanted(evidence)
-        wanted[[self.parts.products.row(p) for p in self.parts.rules.pins(request.query)]] = True
+    def _found(
+        self, request: SearchRequest, reading: Reading, timings: Timings
+    ) -> tuple[Evidence | None, Rows, list[str]]:
+        """The rows that match inside the filters, why they do, and the names of the filters given up to find any."""
+        (_, filters), *others = attempts(request.filters, reading.understood.price)
+        allowed = self._retrieval.allowed(filters)
+        evidence = self._retrieval.retrieve(reading, allowed, timings)
+        rows = self._matches(request, evidence, allowed)
         given_up: list[str] = []
-        for name, filters in attempts(request.filters, reading.understood.price):
-            given_up += [name] if name else []
-            rows = np.flatnonzero(wanted & self.parts.columns.mask(filters))
+        for name, filters in others:
             if len(rows):
-                return rows, given_up
-        return np.zeros(0, np.int64), []
+                break
+            given_up.append(name)
+            allowed = self._retrieval.allowed(filters)
+            evidence = self._retrieval.within(evidence, allowed)
+            rows = self._matches(request, evidence, allowed)
+        return evidence, rows, given_up if len(rows) else []
+
+    def _matches(self, request: SearchRequest, evidence: Evidence | None, allowed: Mask | None) -> Rows:
+        """The rows that match, and those that the shop pinned to the query, inside the filters."""
+        wanted = self._retrieval.wanted(evidence, allowed)
+        for row in map(self.parts.products.row, self.parts.rules.pins(request.query)):
+            wanted[row] = allowed is None or allowed[row]
+        return np.flatnonzero(wanted)
 
     def _ranked(
         self,
@@ -132,7 +147,8 @@ class Search:
         """Without words, the well rated first."""
         rating = np.nan_to_num(self.parts.columns.rating[matches] / 5).astype(np.float32)
         order = np.lexsort((matches, -rating))
-        return Ranked(matches[order], rating[order], np.zeros((0, len(FIRST)), np.float32), np.zeros(0, np.float32))
+        none = np.zeros((0, len(FIRST)), np.float32)
+        return Ranked(matches[order], rating[order], none, np.zeros(0, np.float32), matches[:0])
 
     def _sorted(self, request: SearchRequest, ranked: Ranked) -> Ranked:
         """The relevant candidates (without words: everything) by price, date or rating."""
@@ -141,7 +157,16 @@ class Search:
             pool = pool[ranked.scores[pool] >= ranked.scores.max(initial=0) * LEAST_SHARE]
         order = pool[self.parts.columns.order(ranked.rows[pool], request.sort, ranked.scores[pool])]
         features = ranked.features[order] if len(ranked.features) else ranked.features
-        return Ranked(ranked.rows[order], ranked.scores[order], features, np.zeros(0, np.float32))
+        return Ranked(ranked.rows[order], ranked.scores[order], features, np.zeros(0, np.float32), ranked.rest[:0])
+
+    def _reaching(self, request: SearchRequest, ranked: Ranked, evidence: Evidence | None) -> Ranked:
+        """`ranked` with its rest put in order where this page may show some of it."""
+        rules, group = self.parts.rules, self.parts.columns.group
+        articles = len(np.unique(group[ranked.rows]))
+        shown = max(request.page * request.k, VARIED)
+        if len(ranked.rest) and (articles < shown or rules.pins(request.query) or rules.buries(request.query)):
+            return self._retrieval.complete(ranked, evidence)
+        return ranked
 
     def _page(self, request: SearchRequest, ranked: Ranked, matches: Rows, vary: bool) -> Page:
         """Variants collapsed onto the best of them; pinned articles first, buried ones last; without either, where

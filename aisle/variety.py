@@ -5,18 +5,17 @@ its colour (maximal marginal relevance, Carbonell and Goldstein 1998). What is c
 import numpy as np
 from numpy.typing import NDArray
 
-from aisle.retrieval import RERANKED
-
+VARIED = 50  # articles that may change places: a page of ten and four more
 STEP = 0.002  # of scores in 0..1, for each article of the same colour that comes before
 
 
 def varied(scores: NDArray[np.float32], colors: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The new order of articles and their scores in it, both (n,), best first, from falling `scores` and colour codes.
 
-    Only the first RERANKED change places; those behind keep their order, and score no more than the last of them.
+    Only the first VARIED change places; those behind keep their order, and score no more than the last of them.
     """
     order, falling = np.arange(len(scores)), scores.copy()
-    left = scores[:RERANKED].copy()
+    left = scores[:VARIED].copy()
     for place in range(len(left)):
         at = int(left.argmax())
         order[place], falling[place] = at, left[at]

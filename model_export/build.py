@@ -7,9 +7,11 @@ manifest.
 from __future__ import annotations
 
 import resource
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -28,7 +30,7 @@ from model_export.examples import Examples, assemble, ranker_queries
 from model_export.export import seal_encoder, seal_reranker
 from model_export.judge import judge, report_of
 from model_export.learn import Networks, learn
-from model_export.ranking import fit_floor, fit_ranker
+from model_export.ranking import Lesson, fit_floor, fit_ranker
 from model_export.recipe import Recipe, base_model_path
 from model_export.steps import Log
 from model_export.vocabulary import Vocabulary, fit
@@ -51,13 +53,14 @@ def build(
         shop = corpora[0]
         ids = {product.product_id for product in shop.products}
         rules = Rules.read(merchandising, ids) if merchandising else Rules()
-        hidden = ranker_queries(shop, recipe.training.ranker_share)
+        judging = [corpus for corpus in corpora if corpus is shop or corpus.labelled.qrels]
+        hidden = {corpus.name: ranker_queries(corpus, recipe.training.ranker_share) for corpus in judging}
         assess.judged(shop.labelled, recipe.data.judged_on, 1)  # refuse now what could not be judged after training
-        examples = assemble(corpora, frozenset(hidden))
+        examples = assemble(corpora, hidden)
         vocabulary = fit_vocabulary(recipe, corpora, examples, log)
         networks = learn(recipe, examples, corpora, vocabulary, log)
         export(networks, examples, draft.folder, recipe.training.seed, log)
-        floor = index(recipe, shop, rules, hidden, draft.folder, log)
+        floor = index(recipe, judging, rules, hidden, draft.folder, log)
         systems, figures = judge(recipe, shop, networks, draft.folder, THREADS, log)
         if report:
             write_report(report, report_of(recipe, shop, systems, figures, log))
@@ -127,19 +130,32 @@ def export(networks: Networks, examples: Examples, folder: Path, seed: int, log:
         figures |= seal_reranker(networks.student_reranker, folder / "reranker", pairs, relevant)
 
 
-def index(recipe: Recipe, shop: Corpus, rules: Rules, hidden: list[str], folder: Path, log: Log) -> float:
-    """The catalogue's part of the bundle, the ranker and the golden queries; returns the least cosine that matches."""
-    labelled = shop.labelled
-    unseen = [(labelled.queries[q], labelled.qrels[q]) for q in hidden]
-    asked = [labelled.queries[q] for q in labelled.queries if labelled.splits[q] == "train"]
-    with log.step("index the catalogue"):
-        write_index(folder, shop.products, rules, -1.0, THREADS, lambda _: None)
-    with log.step("fit the ranker") as figures:
-        parts = open_search(folder, "draft", THREADS).parts
-        floor = fit_floor(parts, unseen)
-        write_tuned(folder, floor, currency_of(shop.products))
-        figures |= fit_ranker(replace(parts, floor=floor), unseen, folder / "ranker", recipe.training.seed)
-        write_golden(folder, golden_queries(shop.products, asked), THREADS)
+def index(
+    recipe: Recipe, judging: list[Corpus], rules: Rules, hidden: dict[str, list[str]], folder: Path, log: Log
+) -> float:
+    """The catalogue's part of the bundle, the ranker and the golden queries; returns the least cosine that matches.
+
+    `judging`: the corpora with labels, the shop's first. The others are indexed in passing, to learn the order from.
+    """
+    shop = judging[0]
+    with TemporaryDirectory() as passing:
+        lessons = []
+        for corpus in judging:
+            place = folder if corpus is shop else Path(passing, corpus.name)
+            with log.step("index the catalogue" if corpus is shop else f"index {corpus.name} in passing"):
+                for name in ("encoder", "reranker"):
+                    if corpus is not shop:
+                        shutil.copytree(folder / name, place / name)
+                write_index(place, corpus.products, rules if corpus is shop else Rules(), -1.0, THREADS, lambda _: None)
+            unseen = [(corpus.labelled.queries[q], corpus.labelled.qrels[q]) for q in hidden[corpus.name]]
+            lessons.append(Lesson(open_search(place, "draft", THREADS).parts, unseen))
+        with log.step("fit the ranker") as figures:
+            floor = fit_floor(lessons)
+            write_tuned(folder, floor, currency_of(shop.products))
+            lessons = [Lesson(replace(parts, floor=floor), queries) for parts, queries in lessons]
+            figures |= fit_ranker(lessons, folder / "ranker", recipe.training.seed)
+    asked = [text for q, text in shop.labelled.queries.items() if shop.labelled.splits[q] == "train"]
+    write_golden(folder, golden_queries(shop.products, asked), THREADS)
     return floor
 
 

@@ -6,7 +6,7 @@ draws one, so that a Chinese query must find a product whose Chinese title is mi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from zlib import crc32
 
@@ -63,11 +63,11 @@ def epochs(size: int, batch: int, steps: int, random: np.random.Generator) -> Se
     return [order[i * batch : (i + 1) * batch] for i in range(steps)]
 
 
-def assemble(corpora: Sequence[Corpus], hidden: Collection[str]) -> Examples:
-    """All train examples of `corpora` in one; queries whose id is in `hidden` are left out.
+def assemble(corpora: Sequence[Corpus], hidden: Mapping[str, Collection[str]]) -> Examples:
+    """All train examples of `corpora` in one, less the queries whose ids are `hidden` under their corpus's name.
 
-    They are labelled queries, judged pairs, titles in other languages and, where a catalogue has no labels, how its
-    descriptions begin.
+    They are labelled queries, titles in other languages and, where a catalogue has no labels, how its descriptions
+    begin. Judged pairs are not among them: they are for the scorer of pairs.
     """
     examples = Examples([], [], [])
     for corpus in corpora:
@@ -76,7 +76,7 @@ def assemble(corpora: Sequence[Corpus], hidden: Collection[str]) -> Examples:
         examples.renderings += [renderings(p) for p in corpus.products]
         labelled = corpus.labelled
         for query_id, ratings in labelled.qrels.items():
-            if labelled.splits[query_id] == "train" and query_id not in hidden:
+            if labelled.splits[query_id] == "train" and query_id not in hidden.get(corpus.name, ()):
                 _add(examples, labelled.queries[query_id], {number[p]: (2**r - 1) / 7 for p, r in ratings.items()})
         if not labelled.qrels:
             for p in corpus.products:
@@ -87,10 +87,6 @@ def assemble(corpora: Sequence[Corpus], hidden: Collection[str]) -> Examples:
                 translated.setdefault(title, {})[number[p.product_id]] = 1.0
         for title, gains in translated.items():
             _add(examples, title, gains)
-        for pair in corpus.pairs:
-            if pair.split == "train":
-                examples.renderings.append([pair.text])
-                _add(examples, pair.query, {len(examples.renderings) - 1: pair.gain})
     return examples
 
 

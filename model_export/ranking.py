@@ -3,6 +3,7 @@
 Two ensembles, `first` over all candidates and `final` over the reranked ones, monotone in the features that can only
 speak for a product, and exported to ONNX. `final` learns from what `first` says of queries that it has not seen
 (out-of-fold), as it will when serving. Also the least cosine that counts as a match, read off the same queries.
+A recipe of several catalogues with labels gives a lesson of each, so that the order fits more than one shop.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import lightgbm as lgb
 import numpy as np
@@ -40,34 +42,40 @@ FOLDS = 5
 FLOOR_PERCENTILE = 2  # of the relevant products' cosines: two in a hundred must be found by words instead
 
 
+class Lesson(NamedTuple):
+    """Queries with product_id -> rating, over one catalogue. `parts.ranker` is None: retrieval alone finds."""
+
+    parts: Parts
+    queries: list[tuple[str, dict[str, int]]]
+
+
 @dataclass(frozen=True)
 class Judged:
-    """Features and ratings of one query's candidates."""
+    """Features and ratings of one query's candidates in the catalogue of `retrieval`."""
 
     features: NDArray[np.float32]  # (c, len(FIRST))
     ratings: NDArray[np.int64]  # (c,)
     rows: NDArray[np.int64]  # (c,)
     text: str
+    retrieval: Retrieval
 
 
-def fit_ranker(
-    parts: Parts, queries: Sequence[tuple[str, dict[str, int]]], folder: Path, seed: int
-) -> dict[str, float]:
-    """Write ranker/ from (query, product_id -> rating) and return what was learned from how much.
+def fit_ranker(lessons: Sequence[Lesson], folder: Path, seed: int) -> dict[str, float]:
+    """Write ranker/ and return what was learned from how much.
 
-    `parts.ranker` is None: candidates come from retrieval alone.
     Raises BadInput where retrieval finds relevant products for fewer than two queries.
     """
-    retrieval = Retrieval(parts, clock=lambda: 0.0)
     folder.mkdir(parents=True)
-    judged = [
-        _judge(retrieval, query, ratings)
-        for query, ratings in tqdm(queries, "ranker features", leave=False, disable=None, mininterval=2)
+    asked = [
+        (Retrieval(lesson.parts, clock=lambda: 0.0), query, ratings)
+        for lesson in lessons
+        for query, ratings in lesson.queries
     ]
-    judged = [j for j in judged if j.ratings.any()]
+    bar = tqdm(asked, "ranker features", leave=False, disable=None, mininterval=2)
+    judged = [j for retrieval, query, ratings in bar if (j := _judge(retrieval, query, ratings)).ratings.any()]
     if len(judged) < 2:
         raise BadInput(
-            f"of {len(queries)} queries kept for the ranker, retrieval finds a relevant product for {len(judged)}",
+            f"of {len(asked)} queries kept for the ranker, retrieval finds a relevant product for {len(judged)}",
             "label more queries, or train longer: it takes two",
         )
     first = _boost([j.features for j in judged], [j.ratings for j in judged], FIRST, FIRST_DEPTH, seed)
@@ -76,7 +84,7 @@ def fit_ranker(
     unseen = _out_of_fold(judged, seed)
     for j, scores in zip(tqdm(judged, "ranker logits", leave=False, disable=None, mininterval=2), unseen, strict=True):
         top = np.argsort(-scores, kind="stable")[:RERANKED]
-        cross = retrieval.read_pairs(j.text, j.rows[top], deadline=np.inf)
+        cross = j.retrieval.read_pairs(j.text, j.rows[top], deadline=np.inf)
         assert cross is not None  # no deadline, no refusal
         features.append(final_features(j.features[top], scores[top], cross))
         ratings.append(j.ratings[top])
@@ -89,31 +97,32 @@ def fit_ranker(
     }
 
 
-def fit_floor(parts: Parts, queries: Sequence[tuple[str, dict[str, int]]]) -> float:
+def fit_floor(lessons: Sequence[Lesson]) -> float:
     """The cosine that all but FLOOR_PERCENTILE of a hundred relevant products reach."""
-    retrieval = Retrieval(parts, clock=lambda: 0.0)
-    cosines = []
-    for query, ratings in queries:
-        evidence = retrieval.retrieve(retrieval.read(query))
-        best = max(ratings.values())
-        if evidence is not None:
-            cosines += [float(evidence.cosine[parts.products.row(p)]) for p, r in ratings.items() if r == best][:20]
+    cosines: list[float] = []
+    for parts, queries in lessons:
+        retrieval = Retrieval(parts, clock=lambda: 0.0)
+        for query, ratings in queries:
+            evidence = retrieval.retrieve(retrieval.read(query))
+            best = max(ratings.values())
+            rows = np.array([parts.products.row(p) for p, r in ratings.items() if r == best][:20])
+            if evidence is not None:
+                cosines += parts.dense.some(rows, evidence.vector).tolist()
     return float(np.percentile(cosines, FLOOR_PERCENTILE))
 
 
 def _judge(retrieval: Retrieval, query: str, ratings: dict[str, int]) -> Judged:
     reading = retrieval.read(query)
-    evidence = retrieval.retrieve(reading)
-    wanted = retrieval.wanted(evidence)
-    if reading.understood.price is not None:
-        wanted &= retrieval.parts.columns.mask(Filters(price=reading.understood.price))
-    matches = np.flatnonzero(wanted)
+    price = reading.understood.price
+    allowed = retrieval.allowed(Filters() if price is None else Filters(price=price))
+    evidence = retrieval.retrieve(reading, allowed)
+    matches = np.flatnonzero(retrieval.wanted(evidence, allowed))
     if evidence is None or not len(matches):
-        return Judged(np.zeros((0, len(FIRST)), np.float32), np.zeros(0, np.int64), matches, query)
+        return Judged(np.zeros((0, len(FIRST)), np.float32), np.zeros(0, np.int64), matches, query, retrieval)
     rows = retrieval.candidates(evidence, matches)
     features = retrieval.features(reading, evidence, rows)
     rated = {retrieval.parts.products.row(p): r for p, r in ratings.items()}
-    return Judged(features, np.array([rated.get(row, 0) for row in rows.tolist()]), rows, reading.text)
+    return Judged(features, np.array([rated.get(row, 0) for row in rows.tolist()]), rows, reading.text, retrieval)
 
 
 def _out_of_fold(judged: Sequence[Judged], seed: int) -> list[NDArray[np.float32]]:

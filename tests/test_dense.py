@@ -1,11 +1,12 @@
-"""Exact nearest neighbours over int8 rows."""
+"""Nearest neighbours over int8 rows, whole and by lists."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from aisle.dense import Dense, top_rows
+from aisle.dense import UNSEEN, Dense, top_rows
 
 
 def test_cosines_survive_int8_to_a_hundredth(tmp_path: Path) -> None:
@@ -21,6 +22,47 @@ def test_cosines_survive_int8_to_a_hundredth(tmp_path: Path) -> None:
 def test_rows_and_dimensions_are_not_mixed_up() -> None:
     rows = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
     assert Dense.build(rows).scores(np.array([0, 1, 0], np.float32)).tolist() == pytest.approx([0, 1])
+
+
+@pytest.fixture(scope="module")
+def clustered() -> NDArray[np.float32]:
+    """9,000 unit vectors around 300 centres."""
+    random = np.random.default_rng(3)
+    vectors = np.repeat(random.normal(size=(300, 16)), 30, axis=0) + random.normal(size=(9000, 16)) * 0.3
+    vectors = vectors[random.permutation(9000)]
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_a_large_catalogue_is_visited_in_part_and_its_nearest_rows_are_found(
+    clustered: NDArray[np.float32], tmp_path: Path
+) -> None:
+    Dense.build(clustered, most_whole=1000).save(tmp_path / "dense")
+    whole, lists = Dense.build(clustered), Dense.load(tmp_path / "dense")
+    assert (whole.whole, lists.whole) == (True, False)
+    found = 0
+    for query in clustered[:100]:
+        exact, scores = whole.scores(query), lists.scores(query)
+        seen = scores != UNSEEN
+        assert 4700 < np.count_nonzero(seen) < 6000  # fifty times the root of 9,000, and up to one list more
+        assert scores[seen].tolist() == pytest.approx(exact[seen].tolist(), abs=1e-6)
+        found += int(np.count_nonzero(exact[top_rows(scores, 10)] >= exact[top_rows(exact, 10)[-1]]))
+    assert found >= 980
+
+
+def test_a_narrow_filter_is_scored_whole(clustered: NDArray[np.float32]) -> None:
+    whole, lists = Dense.build(clustered), Dense.build(clustered, most_whole=1000)
+    allowed = np.zeros(9000, bool)
+    allowed[::5] = True
+    scores = lists.scores(clustered[0], allowed)
+    assert scores[allowed].tolist() == pytest.approx(whole.scores(clustered[0])[allowed].tolist(), abs=1e-6)
+    assert set(scores[~allowed].tolist()) == {UNSEEN}
+
+
+@pytest.mark.parametrize("most_whole", [1000, 9000])
+def test_the_cosines_of_some_rows_are_theirs(clustered: NDArray[np.float32], most_whole: int) -> None:
+    rows = np.array([7, 3, 8999])
+    cosines = Dense.build(clustered, most_whole).some(rows, clustered[0])
+    assert cosines.tolist() == pytest.approx((clustered[rows] @ clustered[0]).tolist(), abs=0.02)
 
 
 @pytest.mark.parametrize(("k", "wanted"), [(0, []), (1, [1]), (3, [1, 3, 0]), (9, [1, 3, 0, 2, 4])])

@@ -26,16 +26,24 @@ def test_coverage_is_the_share_of_idf_and_an_unknown_word_costs_some() -> None:
 
 
 def test_identifiers_count_only_terms_with_digits() -> None:
-    match = Lexical.build(TEXTS).match("blue 64 gb")
-    assert match.identifiers.tolist() == [0, 0, 1, 0, 0]
-    assert match.matched.tolist() == [0, 0, 3, 0, 0]
+    index = Lexical.build(TEXTS)
+    detail = index.detail(index.match("blue 64 gb"), np.arange(5))
+    assert detail.identifiers.tolist() == [0, 0, 1, 0, 0]
+    assert detail.matched.tolist() == [0, 0, 3, 0, 0]
 
 
 def test_what_was_not_asked_for_is_weighed_by_idf() -> None:
-    match = Lexical.build(TEXTS).match("blue shoes")
+    index = Lexical.build(TEXTS)
+    detail = index.detail(index.match("blue shoes"), np.array([4, 0, 1, 2, 3]))  # rows come in any order
     red, rare = log(1 + (5 - 3 + 0.5) / (3 + 0.5)), log(1 + (5 - 1 + 0.5) / (1 + 0.5))
-    assert match.unasked.tolist() == pytest.approx([red, red + rare, 3 * rare, red + 3 * rare, 0], rel=1e-5)
-    assert match.unasked_identifiers.tolist() == pytest.approx([0, 0, 2 * rare, 0, 0], rel=1e-5)
+    assert detail.unasked.tolist() == pytest.approx([0, red, red + rare, 3 * rare, red + 3 * rare], rel=1e-5)
+    assert detail.unasked_identifiers.tolist() == pytest.approx([0, 0, 0, 2 * rare, 0], rel=1e-5)
+
+
+def test_details_of_unheard_words_and_of_no_rows_are_none() -> None:
+    index = Lexical.build(TEXTS)
+    assert index.detail(index.match("unheard"), np.array([1])).matched.tolist() == [0]
+    assert index.detail(index.match("red"), np.zeros(0, np.int64)).matched.tolist() == []
 
 
 def test_a_repeated_query_word_counts_once() -> None:
@@ -53,8 +61,11 @@ def test_saved_and_loaded_is_the_same_index(tmp_path: Path) -> None:
     built = Lexical.build(TEXTS)
     built.save(tmp_path / "lexical")
     loaded = Lexical.load(tmp_path / "lexical")
-    for mine, other in zip(built.match("red 靴子 64gb"), loaded.match("red 靴子 64gb"), strict=True):
-        assert mine.tolist() == other.tolist()
+    mine, other = built.match("red 靴子 64gb"), loaded.match("red 靴子 64gb")
+    assert (mine.score.tolist(), mine.coverage.tolist()) == (other.score.tolist(), other.coverage.tolist())
+    rows = np.arange(5)
+    for one, two in zip(built.detail(mine, rows), loaded.detail(other, rows), strict=True):
+        assert one.tolist() == two.tolist()
 
 
 def test_texts_without_words_make_an_index_that_finds_nothing() -> None:

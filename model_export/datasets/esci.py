@@ -1,8 +1,9 @@
 """Amazon's Shopping Queries Dataset (ESCI): queries and products in English, Spanish and Japanese, judged E, S, C or I.
 
-Two shapes are read: the small sample of whole pairs (`esci-pairs`), and the official files (`esci`), of which the small
-version is taken, as the benchmark's ranking task does. A pair's gain is the usual 1, 0.1, 0.01, 0; where a rating
-is needed, E and S get 3 and 1, whose gains 7 and 1 come nearest, and C and I none.
+Two shapes are read: the small sample of whole pairs (`esci-pairs`), most of whose queries have one product, so that it
+ranks nothing and stays pairs; and the official files (`esci`), of which the small version is taken, as the benchmark's
+ranking task does. A pair's gain is the usual 1, 0.1, 0.01, 0; where a rating is needed, E and S get 3 and 1, whose
+gains 7 and 1 come nearest, and C and I none.
 Reddy et al., arXiv:2206.06588.
 """
 
@@ -10,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from aisle.catalogue import pair_text, product_text
+from aisle.catalogue import pair_text
 from aisle.tables import Row, as_id, read_table
 from model_export.datasets.corpus import (
     Corpus,
@@ -39,7 +40,7 @@ _EXAMPLE_COLUMNS = (
 
 
 def load_esci_pairs(data: Path) -> Corpus:
-    """The judged pairs of the sample (train and dev) and their products; the unlabelled test pairs are left out."""
+    """The judged pairs of the sample (train and dev), their products and queries; the unlabelled pairs are left out."""
     (path,) = paths = located(data / SAMPLE, ["pairs_train_dev.parquet"], SOURCE)
     dropped: Counter[str] = Counter()
     seen: set[str] = set()
@@ -53,11 +54,12 @@ def load_esci_pairs(data: Path) -> Corpus:
             seen.add(pair_id)
             kept.append(row)
     products = clean_products((_sample_product(row) for row in _first(kept, "product_id")), str(path), dropped)
+    pairs = [_sample_pair(row, str(path)) for row in kept]
     return Corpus(
         "esci-pairs",
         products,
-        _labelled(kept, "label", {product.product_id for product in products}, dropped, str(path)),
-        [_sample_pair(row, str(path)) for row in kept],
+        pairs=pairs,
+        texts=[*dict.fromkeys(pair.query for pair in pairs)],
         dropped=dict(dropped),
         files=hashes(paths),
     )
@@ -81,9 +83,7 @@ def load_esci(data: Path) -> Corpus:
         (_official_product(row) for row in rows if _localised(row) in wanted), str(products_path), dropped
     )
     labelled = _labelled(examples, "esci_label", {p.product_id for p in products}, dropped, str(examples_path))
-    texts = {product.product_id: product_text(product) for product in products}
-    pairs = [_official_pair(row, texts, str(examples_path)) for row in examples if row["product_id"] in texts]
-    return Corpus("esci", products, labelled, pairs, dropped=dict(dropped), files=hashes(paths))
+    return Corpus("esci", products, labelled, dropped=dict(dropped), files=hashes(paths))
 
 
 def _labelled(rows: list[Row], label: str, product_ids: set[str], dropped: Counter[str], where: str) -> LabelledQueries:
@@ -138,14 +138,3 @@ def _dev_carved(row: Row) -> str:
 def _official_product(row: Row) -> Row:
     read = {column: row.get(f"product_{column}") for column in ("title", "description", "brand", "color")}
     return {"product_id": _localised(row), **read}
-
-
-def _official_pair(row: Row, texts: dict[str, str], where: str) -> Pair:
-    return Pair(
-        pair_id=as_id(row["example_id"], where),
-        query_id=as_id(row["query_id"], where),
-        query=" ".join(_text(row, "query").split()),
-        text=texts[str(row["product_id"])],
-        gain=GAINS[str(row["esci_label"])],
-        split=str(row["split"]),
-    )

@@ -9,7 +9,7 @@ import pytest
 from aisle.errors import BadInput, NotFound
 from aisle.tables import Row
 from aisle.types import Product
-from model_export.datasets import EVALUATION_ONLY, LOADERS, LabelledQueries, Pair, load, split_of
+from model_export.datasets import EVALUATION_ONLY, LOADERS, LabelledQueries, load, split_of
 from model_export.datasets.corpus import clean_products, clean_queries, with_ratings
 from model_export.datasets.shops import spoken_tags
 
@@ -102,11 +102,6 @@ def test_esci_official_files_give_the_small_version_with_a_product_a_locale(esci
     assert corpus.labelled == LabelledQueries(
         {"5": "shoe", "6": "zapato"}, {"5": split, "6": "test"}, {"5": {"us:B1": 3, "us:B2": 1}, "6": {"es:B1": 0}}
     )
-    assert corpus.pairs == [
-        Pair("1", "5", "shoe", "Acme shoe red", 1.0, split),
-        Pair("2", "5", "shoe", "Boot Acme", 0.1, split),
-        Pair("3", "6", "zapato", "Zapato Acme rojo", 0.01, "test"),
-    ]
     assert corpus.dropped == {"label of an unknown product": 1}
 
 

@@ -24,7 +24,7 @@ SHOP = Corpus(
 
 @pytest.fixture
 def examples() -> Examples:
-    return assemble([SHOP], hidden={"q3"})
+    return assemble([SHOP], hidden={"shop": ["q3"]})
 
 
 def test_train_queries_and_translated_titles_become_examples(examples: Examples) -> None:
@@ -36,17 +36,17 @@ def test_a_product_is_written_with_and_without_its_other_languages(examples: Exa
     assert examples.renderings == [["Red shoes 红鞋", "Red shoes"], ["Blue shoes 红鞋", "Blue shoes"], ["Kettle"]]
 
 
-def test_judged_pairs_join_with_texts_of_their_own() -> None:
+def test_judged_pairs_are_kept_for_the_scorer_of_pairs(examples: Examples) -> None:
     pairs = [Pair("p1", "q", "kettle", "Steel kettle", 1.0, "train"), Pair("p2", "q", "kettle", "Toy", 0.0, "train")]
-    pairs.append(Pair("p3", "q", "held", "Out", 1.0, "dev"))
-    examples = assemble([SHOP, Corpus("pairs", pairs=pairs)], hidden=())
-    assert examples.queries[-1] == "kettle"
-    assert examples.gains[-1] == {3: 1.0}
-    assert examples.texts[3:] == ["Steel kettle", "Toy"]
+    assert assemble([SHOP, Corpus("pairs", pairs=pairs)], hidden={"shop": ["q3"]}) == examples
+
+
+def test_one_corpus_hides_no_query_of_another(examples: Examples) -> None:
+    assert assemble([SHOP], hidden={"shop": ["q3"], "other": ["q1", "q2"]}) == examples
 
 
 def test_a_catalogue_without_labels_asks_with_its_descriptions() -> None:
-    examples = assemble([Corpus("plain", [Product("a", "Kettle", description="boils water fast")])], hidden=())
+    examples = assemble([Corpus("plain", [Product("a", "Kettle", description="boils water fast")])], hidden={})
     assert (examples.queries, examples.gains) == (["boils water fast"], [{0: 1.0}])
 
 
