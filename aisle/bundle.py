@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 
 from aisle.errors import BundleError
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 _COPY = "copy the bundle again or rebuild it"
 

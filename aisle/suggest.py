@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from aisle.filters import spellings
 from aisle.lexicon import STOPWORDS
+from aisle.lines import Lines
 from aisle.text import fold, is_cjk, words
 from aisle.types import Product, Suggestion
 
@@ -39,14 +40,17 @@ class _Text(msgspec.Struct, frozen=True, array_like=True):
     lang: str = ""
 
 
-class Suggester:
-    """`texts`: best first, products last. `entry`, `offset`: (m,) int32, where each indexed start lies, in order."""
+_decode = msgspec.json.Decoder(_Text).decode
 
-    def __init__(self, texts: list[_Text], entry: NDArray[np.int32], offset: NDArray[np.int32]) -> None:
+
+class Suggester:
+    """`texts`: JSON, best first, products last. `entry`, `offset`: (m,) int32, text and place of each sorted start."""
+
+    def __init__(self, texts: Lines | list[bytes], entry: NDArray[np.int32], offset: NDArray[np.int32]) -> None:
         self._texts = texts
         self._entry = entry
         self._offset = offset
-        self._first_product = next((row for row, text in enumerate(texts) if text.kind == "product"), len(texts))
+        self._first_product = bisect_left(range(len(texts)), True, key=lambda row: self._text(row).kind == "product")
 
     @classmethod
     def build(cls, products: Sequence[Product]) -> "Suggester":
@@ -55,19 +59,18 @@ class Suggester:
         starts = [(row, start) for row, text in enumerate(texts) for start in _starts(text.folded)]
         starts.sort(key=lambda at: texts[at[0]].folded[at[1] : at[1] + _SORTED_CHARS])
         table = np.array(starts, np.int32).reshape(-1, 2)
-        return cls(texts, table[:, 0].copy(), table[:, 1].copy())
+        return cls([msgspec.json.encode(text) for text in texts], table[:, 0].copy(), table[:, 1].copy())
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "texts.json").write_bytes(msgspec.json.encode(self._texts))
+        Lines.save((self._texts[row] for row in range(len(self._texts))), folder / "texts.jsonl")
         np.save(folder / "entry.npy", self._entry, allow_pickle=False)
         np.save(folder / "offset.npy", self._offset, allow_pickle=False)
 
     @classmethod
     def load(cls, folder: Path) -> "Suggester":
-        texts = msgspec.json.decode((folder / "texts.json").read_bytes(), type=list[_Text])
         entry, offset = (np.load(folder / name, mmap_mode="r") for name in ("entry.npy", "offset.npy"))
-        return cls(texts, entry, offset)
+        return cls(Lines.load(folder / "texts.jsonl"), entry, offset)
 
     def suggest(self, prefix: str, k: int, lang: str | None = None) -> list[Suggestion]:
         """At most k suggestions with a word that starts like `prefix`, none twice; the top categories for an empty one.
@@ -77,7 +80,7 @@ class Suggester:
         """
         sought = fold(prefix)[:_SORTED_CHARS]
         if not sought:
-            rows = [row for row, text in enumerate(self._texts[: self._first_product]) if text.kind == "category"]
+            rows = [row for row in range(self._first_product) if self._text(row).kind == "category"]
             return self._shown(rows, k, lang)
         low = bisect_left(range(len(self._entry)), sought, key=self._start)
         high = bisect_left(range(len(self._entry)), sought + _ENDLESS, lo=low, key=self._start)
@@ -89,9 +92,12 @@ class Suggester:
                 return found
         return self._shown(self._rows(keys), k, lang)
 
+    def _text(self, row: int) -> _Text:
+        return _decode(self._texts[row])
+
     def _start(self, position: int) -> str:
         offset = int(self._offset[position])
-        return self._texts[int(self._entry[position])].folded[offset : offset + _SORTED_CHARS]
+        return self._text(int(self._entry[position])).folded[offset : offset + _SORTED_CHARS]
 
     def _keys(self, low: int, high: int) -> NDArray[np.int32]:
         """Sort keys of index positions: the text's number, set back by a tier for later words and for products."""
@@ -108,7 +114,7 @@ class Suggester:
         for row in rows:
             if len(found) >= k:
                 break
-            text = self._texts[row]
+            text = self._text(row)
             if lang is None or text.lang in ("", lang):
                 found.setdefault(text.folded, Suggestion(text.shown, text.kind))
         return list(found.values())

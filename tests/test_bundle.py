@@ -251,7 +251,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("found", "said"),
-    [(3, "newer than this code (2): deploy a newer aisle"), (1, "older than this code (2): build the bundle again")],
+    [(4, "newer than this code (3): deploy a newer aisle"), (2, "older than this code (3): build the bundle again")],
 )
 def test_another_format_is_called_newer_or_older_whatever_its_shape(tmp_path: Path, found: int, said: str) -> None:
     bundle = build(tmp_path / "bundle")
@@ -271,7 +271,7 @@ def test_another_format_is_called_newer_or_older_whatever_its_shape(tmp_path: Pa
         ("[]", "Expected `object`"),
         ('{"format": "1"}', r"\$.format"),
         ('{"format": 0}', r"\$.format"),
-        ('{"format": 2}', "missing required field"),
+        ('{"format": 3}', "missing required field"),
     ],
 )
 def test_a_broken_manifest_is_named(tmp_path: Path, written: str, said: str) -> None:

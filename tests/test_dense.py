@@ -30,7 +30,8 @@ def clustered() -> NDArray[np.float32]:
     random = np.random.default_rng(3)
     vectors = np.repeat(random.normal(size=(300, 16)), 30, axis=0) + random.normal(size=(9000, 16)) * 0.3
     vectors = vectors[random.permutation(9000)]
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    unit: NDArray[np.float32] = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return unit
 
 
 def test_a_large_catalogue_is_visited_in_part_and_its_nearest_rows_are_found(

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 # From the ground up: a module imports its own layer and those before it.
 LAYERS = {
     "ground": "__init__ errors markup text timings types",
-    "primitives": "bundle dense encoder evaluation golden lexical onnx products report sealing spelling tables",
+    "primitives": "bundle dense encoder evaluation golden lexical lines onnx products report sealing spelling tables",
     "domain": "catalogue filters lexicon merchandising pairs price_phrase ranker reranker suggest understanding",
     "flows": "assessment retrieval search variety",
     "edges": "decoding docs_page http openapi operations parameters problems rerank_forms schema settings terminal",
@@ -32,11 +32,11 @@ FLOWS = list(LAYERS).index("flows")
 
 SERVING = {"numpy", "onnxruntime", "tokenizers", "msgspec", "starlette", "mangum", "Stemmer", "rapidfuzz"}
 # Of the extras: aisle imports them where they are used, so that it loads without them.
-LAZY = {"pyarrow", "bm25s", "ir_measures", "jinja2", "markupsafe", "matplotlib", "tqdm", "uvicorn"}
+LAZY = {"pyarrow", "bm25s", "ir_measures", "jinja2", "markupsafe", "matplotlib", "sklearn", "tqdm", "uvicorn"}
 IMPURE = {"time", "random", "uuid", "secrets", "socket", "urllib.request", "http.client"}
 WORDS = "model_export.demo_store.words"
 
-HEAVY = {"torch", "transformers", "optimum", "onnx", "lightgbm", "sklearn", "scipy", "pandas", "pydantic", "boto3"}
+HEAVY = {"torch", "transformers", "optimum", "onnx", "lightgbm", "scipy", "pandas", "pydantic", "boto3"}
 HEAVY |= {"botocore", "model_export"} | LAZY
 
 
