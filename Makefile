@@ -7,10 +7,10 @@ RESULTS ?= .aisle/bench
 AISLE := .venv/bin/aisle
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench figures clean
+.PHONY: help setup demo test check bench bench-growth figures clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/installed ## create .venv/ with aisle and everything that trains, serves and tests it
 
@@ -37,6 +37,9 @@ bench: .venv-bench/installed $(BUNDLE)/manifest.json ## time BUNDLE beside its p
 	done
 	.venv-bench/bin/python benchmarks/cost.py $(RESULTS)/$(notdir $(BUNDLE)).search.json
 
+bench-growth: setup .aisle/bench-models/manifest.json ## index and search 10,000, 100,000 and 1,000,000 products, into RESULTS
+	.venv/bin/python benchmarks/growth.py .aisle/bench-models --out $(RESULTS)/growth.json
+
 figures: setup ## put the figures of benchmarks/results/ into the READMEs
 	.venv/bin/python benchmarks/figures.py
 
@@ -46,8 +49,10 @@ figures: setup ## put the figures of benchmarks/results/ into the READMEs
 	touch $@
 
 # A small demo store's models over a large one's catalogue: speed does not depend on how long they were trained.
-.aisle/bench-35000/manifest.json: | .venv/installed
+.aisle/bench-models/manifest.json: | .venv/installed
 	$(AISLE) build demo-small --out .aisle/bench-models
+
+.aisle/bench-35000/manifest.json: | .aisle/bench-models/manifest.json
 	.venv/bin/python benchmarks/catalogue.py 35000 .aisle/bench-35000.jsonl
 	$(AISLE) index .aisle/bench-models .aisle/bench-35000.jsonl --out .aisle/bench-35000
 

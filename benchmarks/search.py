@@ -21,7 +21,6 @@ from aisle.runtime import Services
 from aisle.types import Rerank, SearchRequest
 
 BUDGET_MS = 10_000
-WARM_UP = 10  # searches; the first ones touch pages and buffers that later ones find ready
 
 
 def main() -> None:
@@ -41,7 +40,7 @@ def main() -> None:
         if not given.alone:
             systems |= peers(bundle.path, Path(folder), queries)
         one_core()
-        taken = side_by_side(systems, given.n, WARM_UP)
+        taken = side_by_side(systems, given.n)
     summary = {name: percentiles(times) for name, times in taken.items()}
     figures = {
         "queries": {"distinct": len(set(distinct)), "searches": given.n, "threads": 1},

@@ -25,7 +25,7 @@ def test_a_figure_that_was_typed_over_is_told(tmp_path: Path) -> None:
         shutil.copy(ROOT / name, tmp_path / name)
     readme = tmp_path / "README.md"
     page = readme.read_text(encoding="utf-8")
-    at = page.index("0.", page.index("<!-- figures: "))
+    at = page.index("0.", page.index("-->", page.index("<!-- figures: ")))
     readme.write_text(f"{page[:at]}1.{page[at + 2 :]}", encoding="utf-8")
     checked = check(tmp_path)
     assert checked.returncode == 1
