@@ -20,6 +20,7 @@ from aisle.errors import MissingExtra
 from aisle.text import has_digit, terms
 
 _ARRAYS = ("start", "rows", "weights", "documents")
+_DIGITS = 4  # of a difference of idf masses: a tree must not tell 0 from what rounding left of it
 K1, B = 1.2, 0.75  # Lucene's defaults; Kamphuis et al., ECIR 2020, found no variant reliably better
 
 
@@ -64,15 +65,15 @@ class Lexical:
             import bm25s
         except ImportError as exc:
             raise MissingExtra("bm25s", "offline") from exc
-        tokens = [terms(text) for text in texts]
+        vocabulary: dict[str, int] = {}  # in order of first appearance, so that one catalogue makes one index
+        tokens = [[vocabulary.setdefault(term, len(vocabulary)) for term in terms(text)] for text in texts]
         documents = np.zeros((3, len(tokens)), np.float32)
         documents[0] = [len(t) for t in tokens]
         if not documents.any():
             return cls({}, np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32), documents)
         logging.getLogger("bm25s").setLevel(logging.WARNING)  # it tells every build at DEBUG, on by default
         index = bm25s.BM25(k1=K1, b=B, method="lucene")
-        index.index(tokens, show_progress=False)
-        vocabulary = {term: i for term, i in index.vocab_dict.items() if term}
+        index.index((tokens, vocabulary), show_progress=False)
         start = np.asarray(index.scores["indptr"], np.int64)
         rows, weights = np.asarray(index.scores["indices"], np.int32), np.asarray(index.scores["data"], np.float32)
         frequency = np.diff(start)
@@ -123,8 +124,8 @@ class Lexical:
         return Detail(
             met_identifiers / digit_mass,
             matched,
-            np.maximum(self.documents[1, rows] - met, 0),
-            np.maximum(self.documents[2, rows] - met_identifiers, 0),
+            np.maximum(np.round(self.documents[1, rows] - met, _DIGITS), 0),
+            np.maximum(np.round(self.documents[2, rows] - met_identifiers, _DIGITS), 0),
         )
 
     def _postings(self, term: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:

@@ -146,7 +146,7 @@ def _titles(product: Product) -> Iterator[_Text]:
 def _phrases(products: Sequence[Product]) -> list[tuple[str, int]]:
     """(phrase, titles that say it): two and three words in a row, or one whole Chinese run; a phrase that hardly ever
     occurs outside a longer one is left to that one."""
-    counts = Counter(phrase for product in products for phrase in _said(product))
+    counts = Counter(phrase for product in products for phrase in sorted(_said(product)))
     counts = Counter({phrase: count for phrase, count in counts.items() if count >= MIN_TITLES})
     swallowed = set()
     for phrase, count in counts.items():

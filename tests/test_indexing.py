@@ -1,6 +1,9 @@
 """The daily refresh: the same models over a new catalogue."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,6 +54,16 @@ def test_models_stay_and_figures_go(refreshed: Bundle, tiny_bundle: Path) -> Non
     assert (new.evaluation, new.steps, new.n_products, new.currency, new.languages) == ({}, [], 3, "EUR", ["zh"])
     assert (list(new.data), new.created_at) == (["catalogue.csv"], "2026-01-02T03:04:05+00:00")
     assert new.bundle_id != old.bundle_id
+
+
+def test_one_catalogue_makes_one_bundle_whatever_seeds_the_hashes(tiny_bundle: Path, tmp_path: Path) -> None:
+    titles = [f"{color} {thing} {n}" for n in range(6) for color in ("red", "blue") for thing in ("kettle", "lamp")]
+    (tmp_path / "shop.csv").write_text("product_id,title\n" + "".join(f"{i},{t}\n" for i, t in enumerate(titles)))
+    for seed in ("1", "2"):
+        command = [sys.executable, "-m", "aisle", "index", str(tiny_bundle), "shop.csv", "--out", seed]
+        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parents[1])}
+        subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    assert Bundle.open(tmp_path / "1").manifest.bundle_id == Bundle.open(tmp_path / "2").manifest.bundle_id
 
 
 def test_the_golden_queries_replay_on_the_machine_that_recorded_them(refreshed: Bundle) -> None:

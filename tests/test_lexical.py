@@ -1,5 +1,6 @@
 """BM25 and coverage over a few texts whose scores can be worked out by hand."""
 
+from itertools import pairwise
 from math import log
 from pathlib import Path
 
@@ -66,6 +67,12 @@ def test_saved_and_loaded_is_the_same_index(tmp_path: Path) -> None:
     rows = np.arange(5)
     for one, two in zip(built.detail(mine, rows), loaded.detail(other, rows), strict=True):
         assert one.tolist() == two.tolist()
+
+
+def test_postings_rise_and_terms_are_numbered_as_they_come() -> None:
+    index = Lexical.build(TEXTS)
+    assert list(index.vocabulary)[:3] == ["red", "shoe", "boot"]
+    assert all(np.all(np.diff(index.rows[a:b]) > 0) for a, b in pairwise(index.start.tolist()))
 
 
 def test_texts_without_words_make_an_index_that_finds_nothing() -> None:
