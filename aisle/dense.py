@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aisle.errors import MissingExtra
+from aisle.mapped import load_array
 
 UNSEEN = -2.0  # the score of a row that was not visited: below any cosine
 MOST_WHOLE = 60_000  # rows that are scored whole; about 6 ms of one core
@@ -67,7 +68,7 @@ class Lists:
 
     @classmethod
     def load(cls, folder: Path) -> Lists:
-        return cls(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS))
+        return cls(*(load_array(folder / f"{name}.npy") for name in _ARRAYS))
 
 
 class Dense:
@@ -100,7 +101,7 @@ class Dense:
     @classmethod
     def load(cls, folder: Path) -> Dense:
         lists = Lists.load(folder) if (folder / "members.npy").exists() else None
-        return cls(np.load(folder / "rows.npy", mmap_mode="r"), lists)
+        return cls(load_array(folder / "rows.npy"), lists)
 
     def scores(self, query: NDArray[np.float32], allowed: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
         """(n,) float32 cosines of a (dim,) unit query with the rows, UNSEEN where not visited.

@@ -18,6 +18,7 @@ from msgspec import UNSET
 from numpy.typing import NDArray
 
 from aisle.errors import BadInput
+from aisle.mapped import load_array
 from aisle.text import fold
 from aisle.types import FACETS, FacetCount, Filters, Product, Range, Sort
 
@@ -74,7 +75,7 @@ class Columns:
     @classmethod
     def load(cls, folder: Path) -> "Columns":
         """The saved columns, mapped read-only."""
-        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS}
+        arrays = {name: load_array(folder / f"{name}.npy") for name in _ARRAYS}
         values = msgspec.json.decode((folder / "values.json").read_bytes(), type=dict[str, dict[str, str]])
         return cls(**arrays, values=values)
 

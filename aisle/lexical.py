@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aisle.errors import MissingExtra
+from aisle.mapped import load_array
 from aisle.text import has_digit, terms
 
 _ARRAYS = ("start", "rows", "weights", "documents")
@@ -92,7 +93,7 @@ class Lexical:
 
     @classmethod
     def load(cls, folder: Path) -> Lexical:
-        arrays = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS)
+        arrays = (load_array(folder / f"{name}.npy") for name in _ARRAYS)
         return cls(json.loads((folder / "vocabulary.json").read_text(encoding="utf-8")), *arrays)
 
     def match(self, query: str, extra: str = "") -> Match:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aisle.errors import NotFound
-from aisle.lines import Lines
+from aisle.mapped import Lines, load_array
 from aisle.types import Product
 
 _decode = msgspec.json.Decoder(Product).decode
@@ -34,7 +34,7 @@ class Products:
 
     @classmethod
     def load(cls, folder: Path) -> Products:
-        return cls(Lines.load(folder / "products.jsonl"), np.load(folder / "products_by_id.npy", mmap_mode="r"))
+        return cls(Lines.load(folder / "products.jsonl"), load_array(folder / "products_by_id.npy"))
 
     def __len__(self) -> int:
         return len(self._lines)

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from aisle.mapped import load_array
 from aisle.text import has_digit, is_cjk, terms, words
 
 SHORTEST = 4  # letters; shorter words have too many neighbours
@@ -65,8 +66,7 @@ class Speller:
     @classmethod
     def load(cls, folder: Path, is_word: Callable[[str], bool]) -> "Speller":
         table = msgspec.json.decode((folder / "words.json").read_bytes(), type=_Table)
-        counts = np.load(folder / "word_counts.npy", mmap_mode="r", allow_pickle=False)
-        letters = np.load(folder / "word_letters.npy", mmap_mode="r", allow_pickle=False)
+        counts, letters = (load_array(folder / name) for name in ("word_counts.npy", "word_letters.npy"))
         return cls(table.words, table.stems, counts, letters, is_word)
 
     def correct(self, word: str) -> str:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from aisle.filters import spellings
 from aisle.lexicon import STOPWORDS
-from aisle.lines import Lines
+from aisle.mapped import Lines, load_array
 from aisle.text import fold, is_cjk, words
 from aisle.types import Product, Suggestion
 
@@ -69,7 +69,7 @@ class Suggester:
 
     @classmethod
     def load(cls, folder: Path) -> "Suggester":
-        entry, offset = (np.load(folder / name, mmap_mode="r") for name in ("entry.npy", "offset.npy"))
+        entry, offset = (load_array(folder / name) for name in ("entry.npy", "offset.npy"))
         return cls(Lines.load(folder / "texts.jsonl"), entry, offset)
 
     def suggest(self, prefix: str, k: int, lang: str | None = None) -> list[Suggestion]:
