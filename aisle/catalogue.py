@@ -79,13 +79,6 @@ def product_text(product: Product) -> str:
     return " ".join([product.title, *missing, *product.titles.values()])
 
 
-def pair_text(title: str, brand: str = "", color: str = "", description: str = "", bullet_points: str = "") -> str:
-    """`product_text` of a pair's columns, cleaned; without a title its bullet points or description stand in."""
-    stand_in = plain_text(bullet_points) or plain_text(description)
-    shown = clean_text(title) or stand_in[:160]  # 160 characters: the length of a long title
-    return product_text(Product("", shown, brand=clean_text(brand), color=clean_text(color)))
-
-
 def _says(title: str, value: str) -> bool:
     """Whether the title has the value as whole words; Chinese has no word ends, so any place will do there."""
     return value in title and re.search(rf"(?<![a-z0-9]){re.escape(value)}(?![a-z0-9])", title) is not None

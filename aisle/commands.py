@@ -85,8 +85,7 @@ def score(asked: Namespace) -> int:
     pairs = read_pairs(asked.pairs)
     services = _open(asked)
     for pair in pairs if sys.stdout.isatty() else progress(pairs):
-        value = services.score([(pair.query, pair.text)])[0]
-        print(f"{pair.pair_id}\t{value:.9g}")  # nine digits tell any two float32 apart
+        print(f"{pair.pair_id}\t{services.score(pair):.9g}")  # nine digits tell any two float32 apart
     return 0
 
 

@@ -29,7 +29,7 @@ from aisle.suggest import Suggester
 from aisle.types import Product
 from aisle.understanding import Understanding
 
-MODELS = ("encoder", "reranker", "ranker")
+MODELS = ("encoder", "reranker", "ranker", "pairs")  # the last one where a recipe has judged pairs
 GOLDEN_QUERIES = 64
 Report = Callable[[str], None]  # one sentence of progress
 
@@ -106,7 +106,8 @@ def reindex(
     tuned: dict[str, Any] = json.loads(bundle.file("search.json").read_bytes())
     with sealing(out) as draft:
         for name in MODELS:
-            shutil.copytree(bundle.path / name, draft.folder / name)
+            if (bundle.path / name).exists():
+                shutil.copytree(bundle.path / name, draft.folder / name)
         write_index(draft.folder, products, rules, tuned["floor"], threads, report)
         asked = [old.query for old in Golden.load(bundle.file("golden.json")).queries[: GOLDEN_QUERIES // 2]]
         write_golden(draft.folder, golden_queries(products, asked), threads)

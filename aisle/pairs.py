@@ -1,23 +1,39 @@
-"""Query and product pairs as a table, for `aisle score`: each with the one text that the cross-encoder reads.
+"""Query and product pairs as a table, for `aisle score`.
 
 A pair's columns are those of published relevance data sets, so one row is a judgement there and a question here.
 """
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from aisle.catalogue import pair_text
+from aisle.catalogue import product_text
 from aisle.errors import BadInput
+from aisle.markup import clean_text, plain_text
 from aisle.tables import Row, as_id, read_table
+from aisle.types import Product
 
+LONG_TITLE = 160  # characters
 COLUMNS = ("title", "brand", "color", "description", "bullet_points")
 
 
 class Pair(NamedTuple):
+    """A query and a product's texts, without markup; "" where a column is absent."""
+
     pair_id: str
     query: str
-    text: str  # `catalogue.pair_text` of the product's columns
+    title: str
+    brand: str = ""
+    color: str = ""
+    description: str = ""
+    bullet_points: str = ""
+
+    @property
+    def text(self) -> str:
+        """`product_text` of the columns; without a title bullet points or description stand in, as long as one."""
+        shown = self.title or (self.bullet_points or self.description)[:LONG_TITLE]
+        return product_text(Product("", shown, brand=self.brand, color=self.color))
 
 
 def read_pairs(path: str | Path) -> list[Pair]:
@@ -28,9 +44,15 @@ def read_pairs(path: str | Path) -> list[Pair]:
         pair_id = as_id(row["pair_id"], f"{where}, pair_id")
         if pair_id in pairs:
             raise BadInput(f"{where}: pair_id {pair_id} occurs twice", "give each pair its own id")
-        texts = {column: _text(row, column, where) for column in COLUMNS}
-        pairs[pair_id] = Pair(pair_id, _text(row, "query", where), pair_text(**texts))
+        pairs[pair_id] = pair_of(pair_id, {column: _text(row, column, where) for column in ("query", *COLUMNS)})
     return list(pairs.values())
+
+
+def pair_of(pair_id: str, texts: Mapping[str, str]) -> Pair:
+    """The pair of raw texts by column, cleaned."""
+    title, brand, color = (clean_text(texts[column]) for column in ("title", "brand", "color"))
+    description, bullet_points = plain_text(texts["description"]), plain_text(texts["bullet_points"])
+    return Pair(pair_id, clean_text(texts["query"]), title, brand, color, description, bullet_points)
 
 
 def _text(row: Row, column: str, where: str) -> str:

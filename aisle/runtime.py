@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import time
+from functools import cached_property
 from pathlib import Path
 
 from aisle import __version__
@@ -17,6 +18,8 @@ from aisle.filters import Columns
 from aisle.golden import Golden, Replay, replay
 from aisle.lexical import Lexical
 from aisle.merchandising import Rules
+from aisle.pair_scorer import PairScorer
+from aisle.pairs import Pair
 from aisle.products import Products
 from aisle.ranker import Ranker
 from aisle.reranker import CrossEncoder, sigmoid
@@ -76,13 +79,18 @@ class Services:
 
     def rerank(self, query: str, texts: list[str]) -> list[float]:
         """One score in 0..1 per text, each from its pair alone."""
-        return self.score([(query, text) for text in texts])
-
-    def score(self, pairs: list[tuple[str, str]]) -> list[float]:
-        """One score in 0..1 per (query, text)."""
         reranker = self._search.parts.reranker
         # One pair at a time: dynamic quantisation scales activations by the batch, and neighbours must not matter.
-        return [float(sigmoid(reranker.score(query, [text]))[0]) for query, text in pairs]
+        return [float(sigmoid(reranker.score(query, [text]))[0]) for text in texts]
+
+    def score(self, pair: Pair) -> float:
+        """0..1, from this pair alone: by the scorer of pairs where the bundle has one, else by the cross-encoder."""
+        return self._pair_scorer.score(pair) if self._pair_scorer else self.rerank(pair.query, [pair.text])[0]
+
+    @cached_property
+    def _pair_scorer(self) -> PairScorer | None:
+        parts, folder = self._search.parts, self.bundle.path / "pairs"
+        return PairScorer.load(folder, parts.encoder, parts.reranker) if folder.exists() else None
 
     def health(self) -> Health:
         return Health("ok", __version__, self.bundle_id, len(self._search.parts.products))

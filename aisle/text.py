@@ -18,14 +18,29 @@ _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 _TOKEN = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")
 _PART = re.compile(r"\d+|[^\W\d_]+")
 _IS_CJK = re.compile(rf"[{_CJK}]")
+_MOST_KEPT = 65_536  # characters: more than any shop writes, and no more memory for whoever sends all there are
 _stem = Stemmer.Stemmer("english").stemWord
+
+
+class _Kept(dict[int, str | None]):
+    """What folding leaves of a character, by its code: looked up once, for `str.translate`."""
+
+    def __missing__(self, code: int) -> str | None:
+        character = chr(code)
+        blank = unicodedata.category(character)[0] in "CZ"
+        kept = None if unicodedata.combining(character) else " " if blank else character
+        if len(self) < _MOST_KEPT:
+            self[code] = kept
+        return kept
+
+
+_KEPT = _Kept()
 
 
 def fold(text: str) -> str:
     """Width, case and accents removed, control characters turned to blanks, blanks collapsed."""
-    decomposed = unicodedata.normalize("NFKD", text).casefold()
-    kept = (" " if unicodedata.category(c)[0] in "CZ" else c for c in decomposed if not unicodedata.combining(c))
-    return unicodedata.normalize("NFKC", " ".join("".join(kept).split()))
+    kept = unicodedata.normalize("NFKD", text).casefold().translate(_KEPT)
+    return unicodedata.normalize("NFKC", " ".join(kept.split()))
 
 
 def words(text: str) -> list[str]:

@@ -19,9 +19,11 @@ import torch
 
 from aisle import __version__
 from aisle.bundle import Bundle, Facts
+from aisle.encoder import Encoder
 from aisle.indexing import catalogue_facts, currency_of, golden_queries, write_golden, write_index, write_tuned
 from aisle.merchandising import Rules
 from aisle.report import write_report
+from aisle.reranker import CrossEncoder
 from aisle.runtime import open_search
 from aisle.sealing import sealing
 from model_export import assess
@@ -30,6 +32,7 @@ from model_export.examples import Examples, assemble, ranker_queries
 from model_export.export import seal_encoder, seal_reranker
 from model_export.judge import judge, report_of
 from model_export.learn import Networks, learn
+from model_export.pair_fitting import fit_pair_scorer
 from model_export.ranking import Lesson, fit_floor, fit_ranker
 from model_export.recipe import Recipe, base_model_path
 from model_export.steps import Log
@@ -60,6 +63,7 @@ def build(
         vocabulary = fit_vocabulary(recipe, corpora, examples, log)
         networks = learn(recipe, examples, corpora, vocabulary, log)
         export(networks, examples, draft.folder, recipe.training.seed, log)
+        fit_pairs(corpora, draft.folder, recipe.training.seed, log)
         floor = index(recipe, judging, rules, hidden, draft.folder, log)
         systems, figures = judge(recipe, shop, networks, draft.folder, THREADS, log)
         if report:
@@ -128,6 +132,15 @@ def export(networks: Networks, examples: Examples, folder: Path, seed: int, log:
         figures |= seal_encoder(networks.student_encoder, folder / "encoder", sample)
     with log.step("export and quantise the reranker") as figures:
         figures |= seal_reranker(networks.student_reranker, folder / "reranker", pairs, relevant)
+
+
+def fit_pairs(corpora: list[Corpus], folder: Path, seed: int, log: Log) -> None:
+    """pairs/, where a corpus has judged pairs."""
+    pairs = [judged for corpus in corpora for judged in corpus.pairs]
+    if pairs:
+        with log.step("fit the scorer of pairs") as figures:
+            encoder, reranker = Encoder(folder / "encoder", THREADS), CrossEncoder(folder / "reranker", THREADS)
+            figures |= fit_pair_scorer(pairs, encoder, reranker, folder / "pairs", seed)
 
 
 def index(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aisle.catalogue import pair_text, product_text, read_catalogue, read_products
+from aisle.catalogue import product_text, read_catalogue, read_products
 from aisle.errors import BadInput
 from aisle.markup import plain_text
 from aisle.tables import Row
@@ -157,12 +157,6 @@ def test_times_with_a_zone_become_utc(value: object, text: str) -> None:
 )  # fmt: skip
 def test_the_text_of_a_product_adds_only_what_its_title_does_not_say(product: Product, text: str) -> None:
     assert product_text(product) == text
-
-
-def test_a_pair_reads_as_its_product_does_and_bullet_points_stand_in_for_a_missing_title() -> None:
-    assert pair_text("Red\tshoe", "Acme", "red", "desc", "<li>b</li>") == "Red shoe Acme"
-    assert pair_text("", bullet_points="<li>soft</li><li>light</li>") == "soft light"
-    assert pair_text("", description="x" * 500) == "x" * 160
 
 
 @pytest.mark.parametrize(

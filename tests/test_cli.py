@@ -375,7 +375,7 @@ def test_score_depends_on_each_pair_alone(
     type_in(monkeypatch, "".join(both.splitlines(keepends=True)[::2]))
     alone = stdout_of(capsys, "score", tiny_bundle, "-").splitlines()
 
-    (left,), (right,) = services.score([(first, first)]), services.score([(first, f"{second} No name")])
+    left, right = services.rerank(first, [first, f"{second} No name"])
     assert lines == [f"007\t{left:.9g}", f"1e5\t{right:.9g}"]
     assert alone == lines[1:]
 

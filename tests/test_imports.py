@@ -21,7 +21,8 @@ ROOT = Path(__file__).parents[1]
 LAYERS = {
     "ground": "__init__ errors markup text timings types",
     "primitives": "bundle dense encoder evaluation golden lexical mapped onnx products report sealing spelling tables",
-    "domain": "catalogue filters lexicon merchandising pairs price_phrase ranker reranker suggest understanding",
+    "domain": "catalogue filters lexicon merchandising pair_scorer pairs price_phrase ranker reranker suggest "
+    "understanding",
     "flows": "assessment retrieval search variety",
     "edges": "decoding docs_page http openapi operations parameters problems rerank_forms schema settings terminal",
     "wiring": "indexing runtime",

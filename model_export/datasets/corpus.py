@@ -13,6 +13,7 @@ from pathlib import Path
 from aisle.bundle import sha256
 from aisle.catalogue import read_products
 from aisle.errors import BadInput, NotFound
+from aisle.pairs import Pair
 from aisle.tables import Row
 from aisle.types import Product
 
@@ -30,13 +31,11 @@ class LabelledQueries:
 
 
 @dataclass(frozen=True)
-class Pair:
-    """One judged pair. `text` is what the models read of the product, `gain` is 0..1, `split` train, dev or test."""
+class JudgedPair:
+    """`gain`: 0..1, and 1 for exactly what was asked for; `split`: train, dev or test."""
 
-    pair_id: str
+    pair: Pair
     query_id: str
-    query: str
-    text: str
     gain: float
     split: str
 
@@ -48,7 +47,7 @@ class Corpus:
     name: str
     products: list[Product] = field(default_factory=list)
     labelled: LabelledQueries = field(default_factory=LabelledQueries)
-    pairs: list[Pair] = field(default_factory=list)
+    pairs: list[JudgedPair] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)  # reason -> rows
     files: dict[str, str] = field(default_factory=dict)

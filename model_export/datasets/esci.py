@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from aisle.catalogue import pair_text
+from aisle.pairs import COLUMNS, pair_of
 from aisle.tables import Row, as_id, read_table
 from model_export.datasets.corpus import (
     Corpus,
+    JudgedPair,
     LabelledQueries,
-    Pair,
     clean_products,
     clean_queries,
     graded,
@@ -59,7 +59,7 @@ def load_esci_pairs(data: Path) -> Corpus:
         "esci-pairs",
         products,
         pairs=pairs,
-        texts=[*dict.fromkeys(pair.query for pair in pairs)],
+        texts=[*dict.fromkeys(judged.pair.query for judged in pairs)],
         dropped=dict(dropped),
         files=hashes(paths),
     )
@@ -114,13 +114,12 @@ def _sample_product(row: Row) -> Row:
     return {column: row.get(column) for column in ("product_id", "title", "description", "brand", "color")}
 
 
-def _sample_pair(row: Row, where: str) -> Pair:
+def _sample_pair(row: Row, where: str) -> JudgedPair:
     graded(RATINGS, row["label"], where)
-    return Pair(
-        pair_id=as_id(row["pair_id"], where),
+    texts = {column: _text(row, column) for column in ("query", *COLUMNS)}
+    return JudgedPair(
+        pair=pair_of(as_id(row["pair_id"], where), texts),
         query_id=as_id(row["query_id"], where),
-        query=" ".join(_text(row, "query").split()),
-        text=pair_text(_text(row, "title"), _text(row, "brand"), _text(row, "color")),
         gain=GAINS[str(row["label"])],
         split=str(row["split"]),
     )

@@ -27,7 +27,8 @@ import json, sys
 from pathlib import Path
 from aisle.bundle import Bundle
 from aisle.runtime import Services
-print(json.dumps(Services(Bundle.open(Path(sys.argv[1])), threads=1).score(json.load(sys.stdin))))
+services = Services(Bundle.open(Path(sys.argv[1])), threads=1)
+print(json.dumps([services.rerank(query, [text])[0] for query, text in json.load(sys.stdin)]))
 """
 
 

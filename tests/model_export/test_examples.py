@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from aisle.pairs import Pair
 from aisle.types import Product
-from model_export.datasets import Corpus, LabelledQueries, Pair
+from model_export.datasets import Corpus, JudgedPair, LabelledQueries
 from model_export.examples import Examples, assemble, epochs, ranker_queries
 
 SHOP = Corpus(
@@ -37,7 +38,7 @@ def test_a_product_is_written_with_and_without_its_other_languages(examples: Exa
 
 
 def test_judged_pairs_are_kept_for_the_scorer_of_pairs(examples: Examples) -> None:
-    pairs = [Pair("p1", "q", "kettle", "Steel kettle", 1.0, "train"), Pair("p2", "q", "kettle", "Toy", 0.0, "train")]
+    pairs = [JudgedPair(Pair("p1", "kettle", "Steel kettle"), "q", 1.0, "train")]
     assert assemble([SHOP, Corpus("pairs", pairs=pairs)], hidden={"shop": ["q3"]}) == examples
 
 
