@@ -31,6 +31,11 @@ WORDS = {
         "resident": "memory resident then",
         "cost": "dollars per million searches",
         "function": "the function alone",
+        "products": "products",
+        "index": "`aisle index`, min",
+        "bundle": "bundle, MB",
+        "memory": "memory after 320 searches, MB",
+        "recall": "vectors' recall@100 of exact",
         "total": "with gateway, logs, traces and a table read",
     },
     "zh": {
@@ -45,6 +50,11 @@ WORDS = {
         "resident": "此时的常驻内存",
         "cost": "每百万次搜索的美元",
         "function": "仅函数",
+        "products": "商品数",
+        "index": "`aisle index`，分钟",
+        "bundle": "bundle，MB",
+        "memory": "320 次搜索后的内存，MB",
+        "recall": "向量检索相对精确检索的 recall@100",
         "total": "加上网关、日志、追踪与一次表读取",
     },
 }
@@ -109,12 +119,30 @@ def cost(figures: Mapping[str, Any], words: Words) -> list[str]:
     return table((words["cost"], words["function"], words["total"]), rows)
 
 
+def growth(figures: Mapping[str, Any], words: Words) -> list[str]:
+    rows = [
+        (
+            f"{row['products']:,}",
+            f"{row['index_s'] / 60:.1f}",
+            f"{row['bundle_mb']:,}",
+            f"{row['resident_mb']:,}",
+            f"{row['milliseconds']['p50']:.1f}",
+            f"{row['milliseconds']['p99']:.1f}",
+            f"{row['recall']['100']:.3f}",
+        )
+        for row in figures["sizes"]
+    ]
+    head = [words[name] for name in ("products", "index", "bundle", "memory", "ms", "p99", "recall")]
+    return table(head, rows)
+
+
 TABLES: dict[str, Callable[[Mapping[str, Any], Words], list[str]]] = {
     "quality": quality,
     "rerank": timed,
     "search": timed,
     "cold_start": cold_start,
     "cost": cost,
+    "growth": growth,
 }
 
 

@@ -158,7 +158,7 @@ def test_the_demo_store_needs_no_data_and_labels_only_its_own_products() -> None
     ("name", "sizes"),
     [
         ("pricerunner", (35311, 12845, 28644, 0, 0)),
-        ("esci-pairs", (2718, 2262, 2720, 2720, 0)),
+        ("esci-pairs", (2718, 0, 0, 2720, 2260)),
         ("retail-demo", (2465, 0, 0, 0, 0)),
         ("livostyle", (2766, 0, 0, 0, 0)),
         ("shopping-queries", (0, 0, 0, 0, 14321)),
