@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from world import Clock, search_world
+from world import MEANINGS, Clock, search_world
 
 from aisle.errors import NotFound
 from aisle.merchandising import Rules
 from aisle.search import Search
-from aisle.types import FacetCount, Filters, Range, SearchRequest, SearchResponse
+from aisle.types import FacetCount, Filters, Product, Range, SearchRequest, SearchResponse
 
 
 @pytest.fixture
@@ -181,3 +181,39 @@ def test_a_product_comes_with_its_variants(search: Search) -> None:
     assert (found.product.title, found.variants) == ("Red circle", ["c2"])
     with pytest.raises(NotFound, match="no product 'nope'"):
         search.product("nope", None)
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[Search, Search]:
+    """4,000 products whose vectors are compared in full, and the same in lists, of which a query visits some."""
+    products = [
+        Product(f"p{n}", f"{color} {shape}", price=n, color=color, brand=f"brand {n % 7}")
+        for n in range(4000)
+        for color, shape in [(MEANINGS[n % 3], MEANINGS[3 + n // 3 % 3])]
+    ]
+    folder = tmp_path_factory.mktemp("large")
+    whole, lists = (search_world(folder, products=products, most_whole=most) for most in (4000, 1000))
+    assert (whole.parts.dense.whole, lists.parts.dense.whole) == (True, False)
+    return whole, lists
+
+
+@pytest.mark.parametrize(
+    ("query", "asked"),
+    [
+        ("red circle", {}),
+        ("crimson disc", {"k": 100, "page": 3}),
+        ("red circle", {"k": 100, "page": 5}),
+        ("crimson", {"filters": Filters(price=Range(gte=100, lte=130))}),
+        ("crimson under 40", {}),
+        ("crimson star", {"filters": Filters(color=["blue"], price=Range(lte=500))}),
+        ("disc", {"filters": Filters(brand=["nobody"], price=Range(gte=3900))}),
+        ("crimson", {"sort": "price_asc"}),
+        ("", {"filters": Filters(price=Range(lte=9))}),
+    ],
+)
+def test_a_catalogue_in_lists_answers_as_one_compared_in_full(
+    large: tuple[Search, Search], query: str, asked: dict[str, Any]
+) -> None:
+    whole, lists = (search.search(SearchRequest(query, **asked), "q") for search in large)
+    assert whole.total > 0
+    assert (ids(lists), lists.total, lists.relaxed) == (ids(whole), whole.total, whole.relaxed)

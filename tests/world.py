@@ -104,9 +104,13 @@ class Clock:
 
 
 def search_world(
-    folder: Path, rules: Rules | None = None, clock: Clock | None = None, products: Sequence[Product] = PRODUCTS
+    folder: Path,
+    rules: Rules | None = None,
+    clock: Clock | None = None,
+    products: Sequence[Product] = PRODUCTS,
+    most_whole: int = 1000,
 ) -> Search:
-    """Search over the world, its product lines written to `folder`."""
+    """Search over the world, its product lines written to `folder`; more than `most_whole` lie in lists."""
     Products.save(products, folder)
     encoder = MeaningEncoder()
     parts = Parts(
@@ -114,7 +118,7 @@ def search_world(
         columns=Columns.build(products),
         title=Lexical.build([title_text(p) for p in products]),
         body=Lexical.build([body_text(p) for p in products]),
-        dense=Dense.build(encoder.encode([product_text(p) for p in products])),
+        dense=Dense.build(encoder.encode([product_text(p) for p in products]), most_whole),
         encoder=encoder,
         reranker=SharedMeanings(),
         ranker=PlainRanker(),
