@@ -7,7 +7,7 @@ rounding of int8 and without dropout, which would only blur what they imitate. N
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -29,8 +29,16 @@ def distil_bi_encoder(
     rate: float,
     seed: int,
 ) -> Curve:
-    """Teach `student` the teacher's (len(texts), dim) `vectors`: their direction, and who is near whom in a batch."""
-    random = np.random.default_rng(seed)
+    """Teach `student` the teacher's (len(texts), dim) `vectors`."""
+    order = epochs(len(texts), batch, steps, np.random.default_rng(seed))
+    with rounding(student):
+        return optimise(student, imitation(student, texts, vectors), order, rate, "bi-encoder student")
+
+
+def imitation(
+    student: BiEncoder, texts: Sequence[str], vectors: NDArray[np.float32]
+) -> Callable[[NDArray[np.int64]], Tensor]:
+    """The loss of a batch of `texts`, by position: the direction of its `vectors`, and who is near whom among them."""
 
     def loss_of(positions: NDArray[np.int64]) -> Tensor:
         mine = student([texts[i] for i in positions])
@@ -41,8 +49,7 @@ def distil_bi_encoder(
         direction: Tensor = 1 - (mine * theirs).sum(-1).mean()
         return relation + 10 * direction
 
-    with rounding(student):
-        return optimise(student, loss_of, epochs(len(texts), batch, steps, random), rate, "bi-encoder student")
+    return loss_of
 
 
 def distil_cross_encoder(

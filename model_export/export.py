@@ -102,20 +102,9 @@ def export(model: Teacher | Student, tokenizer: Tokenizer, folder: Path) -> None
     folder.mkdir(parents=True)
     tokenizer.no_truncation()
     tokenizer.save(str(folder / "tokenizer.json"))
-    model = copy.deepcopy(model).cpu().train(False)
     with quiet(), TemporaryDirectory() as scratch:
-        plain, fused = Path(scratch, "plain.onnx"), Path(scratch, "fused.onnx")
-        export_onnx(model, OnnxConfig(model.config), plain, opset=17, disable_dynamic_axes_fix=True)
-        fusions = FusionOptions("bert")
-        fusions.enable_skip_layer_norm = False  # see aisle.onnx.SLOW_FUSIONS
-        optimised = optimize_model(
-            str(plain),
-            "bert",
-            num_heads=model.config.num_attention_heads,
-            hidden_size=model.config.hidden_size,
-            optimization_options=fusions,
-        )
-        optimised.save_model_to_file(str(fused))
+        fused = Path(scratch, "fused.onnx")
+        export_fused(model, fused)
         quantize_dynamic(
             fused,
             folder / "model.onnx",
@@ -125,6 +114,24 @@ def export(model: Teacher | Student, tokenizer: Tokenizer, folder: Path) -> None
             extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
         )
     onnx.checker.check_model(str(folder / "model.onnx"), full_check=False)
+
+
+def export_fused(model: Teacher | Student, path: Path) -> None:
+    """The network in float32 at `path`, its operators fused."""
+    model = copy.deepcopy(model).cpu().train(False)
+    plain = path.with_suffix(".plain.onnx")
+    export_onnx(model, OnnxConfig(model.config), plain, opset=17, disable_dynamic_axes_fix=True)
+    fusions = FusionOptions("bert")
+    fusions.enable_skip_layer_norm = False  # see aisle.onnx.SLOW_FUSIONS
+    optimised = optimize_model(
+        str(plain),
+        "bert",
+        num_heads=model.config.num_attention_heads,
+        hidden_size=model.config.hidden_size,
+        optimization_options=fusions,
+    )
+    optimised.save_model_to_file(str(path))
+    plain.unlink()
 
 
 def _bytes(folder: Path) -> float:
