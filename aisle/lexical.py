@@ -74,7 +74,7 @@ class Lexical:
             return cls({}, np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32), documents)
         logging.getLogger("bm25s").setLevel(logging.WARNING)  # it tells every build at DEBUG, on by default
         index = bm25s.BM25(k1=K1, b=B, method="lucene")
-        index.index((tokens, vocabulary), show_progress=False)
+        index.index((tokens, vocabulary), create_empty_token=False, show_progress=False)
         start = np.asarray(index.scores["indptr"], np.int64)
         rows, weights = np.asarray(index.scores["indices"], np.int32), np.asarray(index.scores["data"], np.float32)
         frequency = np.diff(start)
@@ -114,7 +114,7 @@ class Lexical:
 
     def detail(self, match: Match, rows: NDArray[np.int64]) -> Detail:
         """What `match` leaves open, for some rows: a few hundred of them take a binary search a term."""
-        met, met_identifiers, matched = np.zeros((3, len(rows)), np.float32)
+        met, met_identifiers, matched = np.zeros((3, len(rows)))
         for term, idf in match.asked.items():
             has = _contains(self._postings(term)[0], rows)
             met[has] += idf
@@ -122,12 +122,10 @@ class Lexical:
             if has_digit(term):
                 met_identifiers[has] += idf
         digit_mass = sum(idf for term, idf in match.asked.items() if has_digit(term)) or 1.0
-        return Detail(
-            met_identifiers / digit_mass,
-            matched,
-            np.maximum(np.round(self.documents[1, rows] - met, _DIGITS), 0),
-            np.maximum(np.round(self.documents[2, rows] - met_identifiers, _DIGITS), 0),
-        )
+        unasked = np.maximum(np.round(self.documents[1, rows] - met, _DIGITS), 0)
+        unasked_identifiers = np.maximum(np.round(self.documents[2, rows] - met_identifiers, _DIGITS), 0)
+        columns = (met_identifiers / digit_mass, matched, unasked, unasked_identifiers)
+        return Detail(*(column.astype(np.float32) for column in columns))
 
     def _postings(self, term: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         t = self.vocabulary.get(term)

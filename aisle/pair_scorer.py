@@ -19,6 +19,7 @@ import numpy as np
 from msgspec import Struct
 
 from aisle.encoder import TextEncoder
+from aisle.errors import BundleError
 from aisle.lexicon import STOPWORDS
 from aisle.pairs import Pair
 from aisle.reranker import Reranker, sigmoid
@@ -42,6 +43,7 @@ FEATURES = (
     "cosine",  # of the query with the nearest of title, bullet points and description
     "cross",  # the cross-encoder's logit
 )
+MOST_QUERY, MOST_TEXT = 300, 4000  # characters that are looked at: comparing long texts takes time squared
 NEAR = 80  # of 100: rapidfuzz's ratio from which a word counts as nearly there
 BRAND_WORDS = 3
 AUDIENCES = {
@@ -52,8 +54,8 @@ AUDIENCES = {
     "kids": "kids kid children child toddler baby bebe infantil キッズ 儿童 童",
 }
 WITHOUT = frozenset({"without", "not", "no", "non", "sin"})
-_AUDIENCE = {word: name for name, said in AUDIENCES.items() for word in said.split()}
-_NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*([^\W\d_]*|\"|')")
+_AUDIENCE = {fold(word): name for name, said in AUDIENCES.items() for word in said.split()}
+_NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*([^\W\d_]+|[\"'])?")
 _SPANISH = "con de del el en la las los para sin un una y"
 _UNWORDS = STOPWORDS.union(["with", "without"], _SPANISH.split())
 
@@ -69,7 +71,7 @@ class Tables(Struct, frozen=True):
     def of(cls, pairs: Sequence[Pair]) -> Tables:
         """From the products of many pairs; what occurs once is as good as unknown."""
         frequency = Counter(term for pair in pairs for term in sorted(set(terms(_all_of(pair)))))
-        brands = Counter(fold(pair.brand) for pair in pairs)
+        brands = Counter(_key(pair.brand) for pair in pairs)
         return cls(
             len(pairs),
             {term: n for term, n in frequency.items() if n > 1},
@@ -116,8 +118,9 @@ class _Text(NamedTuple):
 
 
 class Fitted(Struct, frozen=True):
-    """scorer.json: for each of FEATURES mean, spread and weight, and the bias of the whole."""
+    """scorer.json: for each of `features` mean, spread and weight, and the bias of the whole."""
 
+    features: list[str]
     tables: Tables
     mean: list[float]
     spread: list[float]
@@ -133,8 +136,20 @@ class PairScorer:
 
     @classmethod
     def load(cls, folder: Path, encoder: TextEncoder, reranker: Reranker) -> PairScorer:
-        fitted = msgspec.json.decode((folder / "scorer.json").read_bytes(), type=Fitted)
+        """BundleError where scorer.json is damaged or knows other features than this code."""
+        path = folder / "scorer.json"
+        try:
+            fitted = msgspec.json.decode(path.read_bytes(), type=Fitted)
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as exc:
+            raise BundleError(f"{path} cannot be read ({exc})", "copy the bundle again or rebuild it") from exc
+        if fitted.features != list(FEATURES):
+            raise BundleError(f"{path} has other features than this code", "rebuild it with this version of aisle")
         return cls(fitted, encoder, reranker)
+
+    @staticmethod
+    def save(fitted: Fitted, folder: Path) -> None:
+        folder.mkdir()
+        (folder / "scorer.json").write_bytes(msgspec.json.encode(fitted, order="deterministic"))
 
     def score(self, pair: Pair) -> float:
         """0..1: the chance that the product is exactly what the query asks for."""
@@ -158,28 +173,29 @@ def word_features(pair: Pair, tables: Tables) -> list[float]:
     """The other features, in the order of FEATURES."""
     from rapidfuzz import fuzz
 
-    title, whole = _Text.of(_named(pair)), _Text.of(_all_of(pair))
-    asked = dict.fromkeys(terms(pair.query))
+    query, named, everything = pair.query[:MOST_QUERY], _named(pair)[:MOST_TEXT], _all_of(pair)[:MOST_TEXT]
+    title, whole = _Text.of(named), _Text.of(everything)
+    asked = dict.fromkeys(terms(query))
     idf = {term: tables.idf(term) for term in asked}
-    query_words = words(pair.query)
+    query_words, title_words = words(query), words(named)
     telling = [(word, _weight(word, tables)) for word in query_words if word not in _UNWORDS]
     lacking = [weight * (1 - title.has(word, tables)) for word, weight in telling]
-    spans = {" ".join(query_words[start:end]) for start, end in ngrams(query_words, BRAND_WORDS)}
-    own = fold(pair.brand)
-    shown, everywhere = _numbers(_named(pair)), {number for number, _ in _numbers(_all_of(pair))}
-    absent = [unit for number, unit in _numbers(pair.query) if number not in everywhere]
-    units = {unit for _, unit in shown}
-    wanted, offered = _audiences(query_words), _audiences(words(_named(pair)))
+    spans, own = _spans(query_words), _key(pair.brand)
+    own_brands = {own} if own else _spans(title_words) & tables.brands  # without a brand, those that the title names
+    numbers = {number for number, _ in _numbers(everything)}
+    units = {unit for _, unit in _numbers(named) if unit}
+    absent = [unit for number, unit in _numbers(query) if number not in numbers]
+    wanted, offered = _audiences(query_words), _audiences(title_words)
     return [
         sum(lacking) / max(sum(weight for _, weight in telling), 1e-6),
         max((weight * (1 - whole.has(word, tables)) for word, weight in telling), default=0.0),
         len(asked.keys() - whole.terms),
         sum(weight for term, weight in idf.items() if term in whole.terms) / max(sum(idf.values()), 1e-6),
         max(idf.values(), default=0.0),
-        fuzz.partial_ratio(fold(pair.query), fold(pair.title)) / 100,
+        fuzz.partial_ratio(fold(query), fold(pair.title)[:MOST_QUERY]) / 100,
         len(title.terms & asked.keys()) / max(len(title.terms), 1),
-        own in spans,
-        own not in spans and not tables.brands.isdisjoint(spans - {own}),
+        not own_brands.isdisjoint(spans),
+        own_brands.isdisjoint(spans) and not tables.brands.isdisjoint(spans),
         len(absent),
         sum(unit in units for unit in absent),
         bool(wanted and offered) and wanted.isdisjoint(offered),
@@ -202,10 +218,24 @@ def _weight(word: str, tables: Tables) -> float:
     return sum(map(tables.idf, pieces)) / len(pieces) if is_cjk(word) else tables.idf(pieces[0])
 
 
+def _key(brand: str) -> str:
+    """A brand as spans of words name it: levi's is "levi s"."""
+    return " ".join(words(brand))
+
+
+def _spans(said: list[str]) -> set[str]:
+    return {" ".join(said[start:end]) for start, end in ngrams(said, BRAND_WORDS)}
+
+
 def _numbers(text: str) -> list[tuple[str, str]]:
     """(number, unit) as written, of every number in a text."""
     return _NUMBER.findall(fold(text))
 
 
 def _audiences(said: Iterable[str]) -> set[str]:
-    return {_AUDIENCE[word] for word in said if word in _AUDIENCE}
+    """Who a text is for; a Chinese run may say so anywhere, for it has no word ends."""
+    found: set[str] = set()
+    for word in said:
+        named = [key for key in _AUDIENCE if key in word] if is_cjk(word) else [word]
+        found.update(_AUDIENCE[key] for key in named if key in _AUDIENCE)
+    return found

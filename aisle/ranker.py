@@ -54,7 +54,7 @@ RISING = (
 
 
 class Evidence(NamedTuple):
-    """What retrieval found out about every row for one query."""
+    """What retrieval found out about the rows for one query."""
 
     title: Match
     body: Match

@@ -89,8 +89,9 @@ class Services:
 
     @cached_property
     def _pair_scorer(self) -> PairScorer | None:
-        parts, folder = self._search.parts, self.bundle.path / "pairs"
-        return PairScorer.load(folder, parts.encoder, parts.reranker) if folder.exists() else None
+        if not self.bundle.has("pairs/scorer.json"):
+            return None
+        return PairScorer.load(self.bundle.path / "pairs", self._search.parts.encoder, self._search.parts.reranker)
 
     def health(self) -> Health:
         return Health("ok", __version__, self.bundle_id, len(self._search.parts.products))

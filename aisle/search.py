@@ -1,6 +1,6 @@
 """From a shopper's query to an ordered page: understand, retrieve, filter, rank, rerank, collapse.
 
-Words (BM25) and meaning (vectors) are asked about every product; what either finds, inside the filters, is a match.
+Words (BM25) and meaning (vectors) are asked about the products; what either finds, inside the filters, is a match.
 The learned ranker orders a few hundred candidates, the cross-encoder reads the best fifty if the time budget allows,
 the shop's own rules have the last word, and the variants of one article become one hit. This flow knows no clock,
 file or network: they are handed in.

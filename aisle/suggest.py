@@ -80,7 +80,7 @@ class Suggester:
         """
         sought = fold(prefix)[:_SORTED_CHARS]
         if not sought:
-            rows = [row for row in range(self._first_product) if self._text(row).kind == "category"]
+            rows = (row for row in range(self._first_product) if self._text(row).kind == "category")
             return self._shown(rows, k, lang)
         low = bisect_left(range(len(self._entry)), sought, key=self._start)
         high = bisect_left(range(len(self._entry)), sought + _ENDLESS, lo=low, key=self._start)

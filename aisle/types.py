@@ -123,7 +123,8 @@ class FacetCount(Struct, frozen=True):
 
 
 class SearchResponse(Struct, frozen=True):
-    """`total` counts matching articles (variants of one group count once)."""
+    """`total` counts matching articles (variants of one group count once); of a catalogue of more than 60,000 products
+    those that words found, and the nearest."""
 
     query_id: str
     bundle_id: str

@@ -34,7 +34,7 @@ MEASURES = get_args(Measure)
 DEPTH = 100
 WORST = 30  # queries shown in the report
 Run = dict[str, dict[str, float]]
-PairScorer = Callable[[str, list[str]], NDArray[np.float32]]
+Score = Callable[[str, list[str]], NDArray[np.float32]]
 
 
 class GateFailed(AisleError):
@@ -118,7 +118,7 @@ def dense_run(dense: Dense, encoder: TextEncoder, products: Sequence[Product], j
     return run
 
 
-def cross_run(score: PairScorer, products: Sequence[Product], candidates: Run, judged: Judged) -> Run:
+def cross_run(score: Score, products: Sequence[Product], candidates: Run, judged: Judged) -> Run:
     """The first RERANKED of `candidates` in one cross-encoder's order, nothing else."""
     texts = {p.product_id: product_text(p) for p in products}
     run: Run = {}

@@ -27,8 +27,8 @@ from aisle.reranker import CrossEncoder
 from aisle.runtime import open_search
 from aisle.sealing import sealing
 from model_export import assess
-from model_export.datasets import Corpus, load
-from model_export.examples import Examples, assemble, ranker_queries
+from model_export.datasets import MIN_TRAIN, Corpus, load
+from model_export.examples import Examples, assemble, ranker_queries, train_queries
 from model_export.export import seal_encoder, seal_reranker
 from model_export.judge import judge, report_of
 from model_export.learn import Networks, learn
@@ -56,7 +56,7 @@ def build(
         shop = corpora[0]
         ids = {product.product_id for product in shop.products}
         rules = Rules.read(merchandising, ids) if merchandising else Rules()
-        judging = [corpus for corpus in corpora if corpus is shop or corpus.labelled.qrels]
+        judging = [corpus for corpus in corpora if corpus is shop or len(train_queries(corpus)) >= MIN_TRAIN]
         hidden = {corpus.name: ranker_queries(corpus, recipe.training.ranker_share) for corpus in judging}
         assess.judged(shop.labelled, recipe.data.judged_on, 1)  # refuse now what could not be judged after training
         examples = assemble(corpora, hidden)

@@ -103,13 +103,18 @@ def renderings(product: Product) -> list[str]:
     return [*dict.fromkeys(ways)]
 
 
+def train_queries(corpus: Corpus) -> list[str]:
+    """The ids of the train queries that have a relevant product."""
+    labelled = corpus.labelled
+    return [q for q, ratings in labelled.qrels.items() if labelled.splits[q] == "train" and any(ratings.values())]
+
+
 def ranker_queries(corpus: Corpus, share: float) -> list[str]:
     """The ids of that share of the labelled train queries that is hidden from the networks, the same everywhere.
 
     Raises BadInput where there are too few queries to learn from and rank by.
     """
-    labelled = corpus.labelled
-    train = [q for q in labelled.qrels if labelled.splits[q] == "train" and any(labelled.qrels[q].values())]
+    train = train_queries(corpus)
     if len(train) < MIN_TRAIN:
         raise BadInput(
             f"{corpus.name} has {len(train)} train queries with a relevant product", f"label at least {MIN_TRAIN}"

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
@@ -17,7 +16,7 @@ from tqdm import tqdm
 
 from aisle.encoder import TextEncoder
 from aisle.errors import BadInput
-from aisle.pair_scorer import Fitted, Tables, model_features, word_features
+from aisle.pair_scorer import FEATURES, Fitted, PairScorer, Tables, model_features, word_features
 from aisle.reranker import Reranker
 from model_export.datasets import JudgedPair
 
@@ -45,9 +44,7 @@ def fit_pair_scorer(
         words = [word_features(pairs[i].pair, fitted.tables) for i in test]
         seen = np.column_stack([np.array(words, float), features])
         scores[test] = ((seen - fitted.mean) / fitted.spread) @ fitted.weights
-    folder.mkdir()
-    fitted = _fit(pairs, said, exact)
-    (folder / "scorer.json").write_bytes(msgspec.json.encode(fitted))
+    PairScorer.save(_fit(pairs, said, exact), folder)
     auc, low, high = auc_interval(exact, scores, queries, seed)
     return {"pairs": len(pairs), "auc": auc, "auc_low": low, "auc_high": high}
 
@@ -59,6 +56,7 @@ def _fit(pairs: Sequence[JudgedPair], said: NDArray[np.float64], exact: NDArray[
     scaler = StandardScaler().fit(features)
     regression = LogisticRegression(C=STRENGTH, max_iter=1000).fit(scaler.transform(features), exact)
     return Fitted(
+        list(FEATURES),
         tables,
         scaler.mean_.tolist(),
         scaler.scale_.tolist(),

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from world import MEANINGS, Clock, search_world
 
+from aisle.dense import UNSEEN
 from aisle.errors import NotFound
 from aisle.merchandising import Rules
 from aisle.search import Search
@@ -187,7 +188,7 @@ def test_a_product_comes_with_its_variants(search: Search) -> None:
 def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[Search, Search]:
     """4,000 products whose vectors are compared in full, and the same in lists, of which a query visits some."""
     products = [
-        Product(f"p{n}", f"{color} {shape}", price=n, color=color, brand=f"brand {n % 7}")
+        Product(f"p{n}", f"{color} {shape}{' limited' * (n % 360 == 8)}", price=n, color=color, brand=f"brand {n % 7}")
         for n in range(4000)
         for color, shape in [(MEANINGS[n % 3], MEANINGS[3 + n // 3 % 3])]
     ]
@@ -217,3 +218,21 @@ def test_a_catalogue_in_lists_answers_as_one_compared_in_full(
     whole, lists = (search.search(SearchRequest(query, **asked), "q") for search in large)
     assert whole.total > 0
     assert (ids(lists), lists.total, lists.relaxed) == (ids(whole), whole.total, whole.relaxed)
+
+
+def test_what_words_find_beyond_the_visited_lists_has_its_cosine(large: tuple[Search, Search]) -> None:
+    """A red circle's vector does not visit the few limited green stars, which words alone find."""
+    parts = large[1].parts
+    unseen = parts.dense.scores(parts.encoder.encode(["red circle"])[0]) == UNSEEN
+    assert unseen[8::360].all()
+    whole, lists = (
+        {
+            hit.product_id: hit.explain
+            for page in (1, 2, 3, 4)
+            for hit in ask(search, "red circle limited", rerank="none", explain=True, k=100, page=page).hits
+        }
+        for search in large
+    )
+    limited = [f"p{n}" for n in range(8, 4000, 360)]
+    assert [lists[p] for p in limited] == [whole[p] for p in limited]
+    assert all(lists[p] for p in limited)

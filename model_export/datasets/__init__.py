@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aisle.errors import BadInput, NotFound
-from model_export.datasets.corpus import Corpus, JudgedPair, LabelledQueries, split_of
+from model_export.datasets.corpus import MIN_TRAIN, Corpus, JudgedPair, LabelledQueries, split_of
 from model_export.datasets.esci import load_esci, load_esci_pairs
 from model_export.datasets.icecat import load_icecat
 from model_export.datasets.own import load_shop
@@ -13,7 +13,7 @@ from model_export.datasets.shops import load_demo, load_livostyle, load_retail_d
 from model_export.datasets.wands import load_wands
 from model_export.datasets.wishes import load_shopping_queries
 
-__all__ = ["EVALUATION_ONLY", "LOADERS", "Corpus", "JudgedPair", "LabelledQueries", "load", "split_of"]
+__all__ = ["EVALUATION_ONLY", "LOADERS", "MIN_TRAIN", "Corpus", "JudgedPair", "LabelledQueries", "load", "split_of"]
 
 LOADERS: dict[str, Callable[[Path], Corpus]] = {
     "pricerunner": load_pricerunner,

@@ -32,12 +32,11 @@ class LabelledQueries:
 
 @dataclass(frozen=True)
 class JudgedPair:
-    """`gain`: 0..1, and 1 for exactly what was asked for; `split`: train, dev or test."""
+    """`gain`: 0..1, and 1 for exactly what was asked for."""
 
     pair: Pair
     query_id: str
     gain: float
-    split: str
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,6 @@ def _sample_pair(row: Row, where: str) -> JudgedPair:
         pair=pair_of(as_id(row["pair_id"], where), texts),
         query_id=as_id(row["query_id"], where),
         gain=GAINS[str(row["label"])],
-        split=str(row["split"]),
     )
 
 

@@ -174,7 +174,7 @@ def test_a_real_data_set_is_read_whole(data_dir: Path, name: str, sizes: tuple[i
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("name", ["pricerunner", "esci-pairs", "icecat"])
+@pytest.mark.parametrize("name", ["pricerunner", "icecat"])
 def test_the_splits_of_the_files_are_those_of_the_hash_rule(data_dir: Path, name: str) -> None:
     splits = load(name, data_dir).labelled.splits
     assert splits == {query_id: split_of(query_id) for query_id in splits}

@@ -38,7 +38,7 @@ def test_a_product_is_written_with_and_without_its_other_languages(examples: Exa
 
 
 def test_judged_pairs_are_kept_for_the_scorer_of_pairs(examples: Examples) -> None:
-    pairs = [JudgedPair(Pair("p1", "kettle", "Steel kettle"), "q", 1.0, "train")]
+    pairs = [JudgedPair(Pair("p1", "kettle", "Steel kettle"), "q", 1.0)]
     assert assemble([SHOP, Corpus("pairs", pairs=pairs)], hidden={"shop": ["q3"]}) == examples
 
 

@@ -39,7 +39,7 @@ def judged(right: bool) -> list[JudgedPair]:
         for offered in (thing, THINGS[(n + 1) % len(THINGS)]):
             gain = float(offered == thing) if right else float(random.integers(2))
             pair = Pair(f"{n}-{offered}", f"{color} {thing}", f"A fine {color} {offered}", "Acme")
-            pairs.append(JudgedPair(pair, f"q{n}", gain, "train"))
+            pairs.append(JudgedPair(pair, f"q{n}", gain))
     return pairs
 
 
@@ -60,8 +60,14 @@ def test_pairs_that_are_all_alike_are_refused(tmp_path: Path) -> None:
 
 
 def test_an_interval_is_drawn_over_queries() -> None:
-    exact, scores = np.array([True, False] * 20), np.array([0.9, 0.1] * 20)
-    assert auc_interval(exact, scores, np.repeat(np.arange(20), 2), seed=7) == (1.0, 1.0, 1.0)
+    """One query's twenty wrong pairs come or stay away together, so the interval is wider than one over pairs."""
+    exact = np.array([True, False] * 20 + [False] * 20)
+    scores = np.array([0.5, 0.1] * 20 + [0.9] * 20)
+    together = auc_interval(exact, scores, np.concatenate([np.arange(40), np.full(20, 40)]), seed=7)
+    apart = auc_interval(exact, scores, np.arange(60), seed=7)
+    assert together[0] == apart[0] == 0.5
+    assert together[1] < apart[1] - 0.1
+    assert together[2] == 1.0 > apart[2] + 0.2
 
 
 def test_a_bundle_scores_pairs_by_its_scorer_and_keeps_it_when_reindexed(tiny_bundle: Path, tmp_path: Path) -> None:
