@@ -94,9 +94,9 @@ def reindex(
 ) -> Bundle:
     """The models of `bundle` over the products of `catalogue`, sealed at `out`; measured figures are dropped.
 
-    Keeps encoder, reranker, ranker, scorer of pairs and the shop's rules, less the products that left, unless `merchandising` brings new
-    ones. The shoppers' half of the golden queries stays, the other half are titles of the new catalogue. Raises
-    BadInput and BundleError.
+    Keeps encoder, reranker, ranker, scorer of pairs and the shop's rules, less the products that left, unless
+    `merchandising` brings new ones. The shoppers' half of the golden queries stays, the other half are titles of the
+    new catalogue. Raises BadInput and BundleError.
     """
     products = read_catalogue(catalogue, report)
     ids = {p.product_id for p in products}
