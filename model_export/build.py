@@ -58,7 +58,7 @@ def build(
         rules = Rules.read(merchandising, ids) if merchandising else Rules()
         judging = [corpus for corpus in corpora if corpus is shop or len(train_queries(corpus)) >= MIN_TRAIN]
         hidden = {corpus.name: ranker_queries(corpus, recipe.training.ranker_share) for corpus in judging}
-        assess.judged(shop.labelled, recipe.data.judged_on, 1)  # refuse now what could not be judged after training
+        assess.judged(shop.labelled, [recipe.data.judged_on], 1)  # refuse now what could not be judged after training
         examples = assemble(corpora, hidden)
         vocabulary = fit_vocabulary(recipe, corpora, examples, log)
         networks = learn(recipe, examples, corpora, vocabulary, log)

@@ -22,7 +22,7 @@ def judge(
 ) -> tuple[assess.Systems, dict[str, Any]]:
     """Every system over the judged queries, and the figures for the manifest."""
     split, seed, gates = recipe.data.judged_on, recipe.training.seed, recipe.gates
-    systems = assess.Systems(assess.judged(shop.labelled, split, recipe.data.judged_queries))
+    systems = assess.Systems(assess.judged(shop.labelled, [split], recipe.data.judged_queries))
     pairwise = assess.Systems(systems.judged.spread(recipe.data.judged_lists))
     search = open_search(folder, "draft", threads)
     with log.step(f"assess on {len(systems.judged.queries)} {split} queries") as figures:

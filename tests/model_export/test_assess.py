@@ -38,10 +38,10 @@ def test_judged_queries_are_spread_over_the_split_and_need_a_relevant_product() 
     queries = {f"q{i}": f"query {i}" for i in range(10)}
     splits = {q: "dev" if i < 8 else "train" for i, q in enumerate(queries)}
     labelled = LabelledQueries(queries, splits, {q: {"a": 0 if q == "q0" else 2} for q in queries})
-    assert list(judged(labelled, "dev", 100).queries) == [f"q{i}" for i in range(1, 8)]
-    assert list(judged(labelled, "dev", 3).queries) == ["q1", "q4", "q7"]
+    assert list(judged(labelled, ["dev"], 100).queries) == [f"q{i}" for i in range(1, 8)]
+    assert list(judged(labelled, ["dev"], 3).queries) == ["q1", "q4", "q7"]
     with pytest.raises(BadInput, match="no test query has a relevant product"):
-        judged(labelled, "test", 3)
+        judged(labelled, ["test"], 3)
 
 
 def test_measures_by_kind_leave_out_queries_without_one() -> None:
