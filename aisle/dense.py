@@ -21,7 +21,7 @@ from aisle.mapped import load_array
 
 UNSEEN = -2.0  # the score of a row that was not visited: below any cosine
 MOST_WHOLE = 60_000  # rows that are scored whole; about 6 ms of one core
-VISITED = 50  # times the root of all rows: how many a query scores of a larger catalogue
+VISITED = 30  # times the root of all rows: how many a query scores of a larger catalogue
 _SAMPLE = 50  # rows a list that the centroids are learned from
 _SLICE = 2048  # rows: 2048 x 384 float32 are 3 MB
 _ARRAYS = ("centroids", "start", "members", "position")

@@ -8,13 +8,13 @@ file or network: they are handed in.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 from msgspec import UNSET
-from numpy.typing import NDArray
 
 from aisle.filters import relax
 from aisle.ranker import FINAL, FIRST, Evidence
@@ -27,13 +27,11 @@ LEAST_SHARE = 0.5  # of the best score, to take part in another order: by price,
 
 
 class Page(NamedTuple):
-    """One page: positions in the ranking, one an article, and their scores; how many articles match, and each one's
-    variants."""
+    """One page: positions in the ranking, one an article, and their scores; how many articles match."""
 
     positions: list[int]
     scores: list[float]
     total: int
-    variants: NDArray[np.int64]
 
 
 class Search:
@@ -56,6 +54,7 @@ class Search:
             matches = np.sort(ranked.rows)
         ranked = self._reaching(request, ranked, evidence)
         page = self._page(request, ranked, matches, vary=evidence is not None and not _chosen(request, reading))
+        variants = self._variants(ranked.rows[page.positions], matches)
         return SearchResponse(
             query_id=query_id,
             bundle_id=self.bundle_id,
@@ -65,8 +64,8 @@ class Search:
             degraded=degraded,
             facets=self.parts.columns.facet_counts(matches, request.facets),
             hits=[
-                self._hit(request, ranked, at, score, page.variants)
-                for at, score in zip(page.positions, page.scores, strict=True)
+                self._hit(request, ranked, at, score, count)
+                for at, score, count in zip(page.positions, page.scores, variants, strict=True)
             ],
             timings_ms=timings.finished(),
             redirect=self.parts.rules.redirect(request.query),
@@ -185,15 +184,25 @@ class Search:
         if vary and not pins and not buried:
             mixed, scores = varied(scores, self.parts.columns.codes[FACETS.index("color")][ranked.rows[positions]])
             positions = positions[mixed]
-        variants = np.bincount(group[matches], minlength=len(group))
+        matching = np.zeros(len(group), bool)
+        matching[group[matches]] = True
         page = slice((request.page - 1) * request.k, request.page * request.k)
-        return Page(positions[page].tolist(), scores[page].tolist(), int(np.count_nonzero(variants)), variants)
+        return Page(positions[page].tolist(), scores[page].tolist(), int(np.count_nonzero(matching)))
 
-    def _hit(self, request: SearchRequest, ranked: Ranked, at: int, score: float, variants: NDArray[np.int64]) -> Hit:
+    def _variants(self, shown: Rows, matches: Rows) -> list[int]:
+        """For each row shown, how many of the matches are variants of its article."""
+        group = self.parts.columns.group
+        wanted = np.zeros(len(group), bool)
+        wanted[group[shown]] = True
+        found = group[matches]
+        counts = Counter(found[wanted[found]].tolist())
+        return [counts[article] for article in group[shown].tolist()]
+
+    def _hit(self, request: SearchRequest, ranked: Ranked, at: int, score: float, variants: int) -> Hit:
         row = int(ranked.rows[at])
         shown = hit(self.parts.products[row], score, request.lang)
         explain = explained(ranked, at) if request.explain else None
-        return msgspec.structs.replace(shown, variants=int(variants[self.parts.columns.group[row]]), explain=explain)
+        return msgspec.structs.replace(shown, variants=variants, explain=explain)
 
 
 def _chosen(request: SearchRequest, reading: Reading) -> bool:
