@@ -4,6 +4,7 @@ which part.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import time
 from functools import cached_property
@@ -29,6 +30,8 @@ from aisle.settings import Settings
 from aisle.suggest import Suggester
 from aisle.types import Health, ProductResponse, SearchRequest, SearchResponse, SuggestResponse
 from aisle.understanding import Understanding
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
 def open_search(folder: Path, bundle_id: str, threads: int) -> Search:
@@ -56,10 +59,23 @@ def _opened(folder: Path, threads: int) -> Parts:
     )
 
 
+def keep_freed_memory() -> None:
+    """Tell glibc to keep what a search frees for the next one. Does nothing under another C library.
+
+    By default it returns large arrays to the system, and the next search pays a page fault for each 4 KB of its own:
+    among a million products that was half of the time.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(_M_MMAP_THRESHOLD, 32 << 20)  # the most that glibc accepts
+        libc.mallopt(_M_TRIM_THRESHOLD, 512 << 20)
+
+
 class Services:
     """What the doors call (`aisle.operations.Services`), over one bundle."""
 
     def __init__(self, bundle: Bundle, threads: int) -> None:
+        keep_freed_memory()
         self.bundle, self.bundle_id = bundle, bundle.manifest.bundle_id
         self._search = open_search(bundle.path, self.bundle_id, threads)
         self._suggester = Suggester.load(bundle.path / "suggest")
