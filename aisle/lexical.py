@@ -78,7 +78,7 @@ class Lexical:
         start = np.asarray(index.scores["indptr"], np.int64)
         rows, weights = np.asarray(index.scores["indices"], np.int32), np.asarray(index.scores["data"], np.float32)
         frequency = np.diff(start)
-        idf = np.repeat(_idf(frequency, len(tokens)), frequency)
+        idf = np.repeat(idf_of(frequency, len(tokens)), frequency)
         digit = np.zeros(len(frequency), bool)
         digit[[t for term, t in vocabulary.items() if has_digit(term)]] = True
         documents[1] = np.bincount(rows, idf, len(tokens))
@@ -135,7 +135,7 @@ class Lexical:
 
     def _idf(self, term: str) -> float:
         """A term that no row has counts as if one had it, so that asking for it costs coverage."""
-        return float(_idf(np.array(max(len(self._postings(term)[0]), 1)), self.documents.shape[1]))
+        return float(idf_of(max(len(self._postings(term)[0]), 1), self.documents.shape[1]))
 
 
 def _contains(rising: NDArray[np.int32], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -147,7 +147,7 @@ def _contains(rising: NDArray[np.int32], rows: NDArray[np.int64]) -> NDArray[np.
     return found
 
 
-def _idf(frequency: NDArray[np.int64], n: int) -> NDArray[np.float64]:
-    """Lucene's idf of terms that so many of `n` rows have."""
+def idf_of(frequency: int | NDArray[np.int64], n: int) -> NDArray[np.float64]:
+    """Lucene's idf of terms that so many of `n` texts have."""
     idf: NDArray[np.float64] = np.log1p((n - frequency + 0.5) / (frequency + 0.5))
     return idf

@@ -7,7 +7,6 @@ facts need of the world, how rare words are and which brands there are; a pair's
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -17,9 +16,11 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from aisle.encoder import TextEncoder
 from aisle.errors import BundleError
+from aisle.lexical import idf_of
 from aisle.lexicon import STOPWORDS
 from aisle.pairs import Pair
 from aisle.reranker import Reranker, sigmoid
@@ -80,8 +81,7 @@ class Tables(Struct, frozen=True):
 
     def idf(self, term: str) -> float:
         """Lucene's; a term that is unknown counts as if one text had it."""
-        n = self.frequency.get(term, 1)
-        return math.log1p((self.texts - n + 0.5) / (n + 0.5))
+        return float(idf_of(self.frequency.get(term, 1), self.texts))
 
 
 class _Text(NamedTuple):
@@ -127,6 +127,11 @@ class Fitted(Struct, frozen=True):
     weights: list[float]
     bias: float
 
+    def logits(self, seen: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n,) from the (n, len(FEATURES)) features of n pairs."""
+        logits: NDArray[np.float64] = (seen - self.mean) / self.spread @ np.array(self.weights) + self.bias
+        return logits
+
 
 class PairScorer:
     """`folder` holds scorer.json; the encoder and the cross-encoder are the bundle's own."""
@@ -153,12 +158,9 @@ class PairScorer:
 
     def score(self, pair: Pair) -> float:
         """0..1: the chance that the product is exactly what the query asks for."""
-        fitted = self._fitted
-        seen = np.array(
-            [*word_features(pair, fitted.tables), *model_features(pair, self._encoder, self._reranker)], np.float32
-        )
-        logit = ((seen - fitted.mean) / fitted.spread) @ np.array(fitted.weights) + fitted.bias
-        return float(sigmoid(np.array([logit], np.float32))[0])
+        said = model_features(pair, self._encoder, self._reranker)
+        seen = np.array([[*word_features(pair, self._fitted.tables), *said]], float)
+        return float(sigmoid(self._fitted.logits(seen).astype(np.float32))[0])
 
 
 def model_features(pair: Pair, encoder: TextEncoder, reranker: Reranker) -> list[float]:

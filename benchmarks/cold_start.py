@@ -21,11 +21,10 @@ import urllib.request
 import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from measuring import arguments, asked, milliseconds, write
+from measuring import arguments, asked, in_new_process, milliseconds, resident_mb, write
 
 from aisle.bundle import Bundle
 
@@ -101,7 +100,7 @@ def first_answer(environment: Mapping[str, str], event: bytes) -> tuple[float, f
             seconds = time.perf_counter() - start
             if answer.get("statusCode") != 200:
                 raise RuntimeError(f"the function answered {str(answer)[:500]}")
-            return seconds, resident_mb(emulator.pid)
+            return seconds, function_mb(emulator.pid)
         finally:
             os.killpg(emulator.pid, signal.SIGKILL)
 
@@ -124,12 +123,11 @@ def await_port(port: int, until: float) -> None:
             time.sleep(0.002)
 
 
-def resident_mb(parent: int) -> float:
+def function_mb(parent: int) -> float:
     """Of the largest child of the emulator: the runtime client's process, which is the function's."""
     threads = Path(f"/proc/{parent}/task").glob("*/children")
     children = [child for thread in threads for child in thread.read_text().split()]
-    statuses = [Path(f"/proc/{child}/status").read_text() for child in children]
-    return max(int(status.split("VmRSS:")[1].split()[0]) for status in statuses) / 1024
+    return max(map(resident_mb, children))
 
 
 def import_costs(environment: Mapping[str, str]) -> dict[str, float]:
@@ -148,11 +146,6 @@ def import_costs(environment: Mapping[str, str]) -> dict[str, float]:
             standard = package in sys.stdlib_module_names
             spent["import: standard library" if standard else f"import: {package}"] += int(own) / 1000
     return gathered(spent, "import: the rest")
-
-
-def in_new_process(work: Callable[[Path], dict[str, float]], bundle: Path) -> dict[str, float]:
-    with get_context("spawn").Pool(1) as pool:
-        return pool.apply(work, (bundle,))
 
 
 def part_costs(path: Path) -> dict[str, float]:

@@ -13,12 +13,11 @@ import subprocess
 import sys
 import time
 from itertools import cycle, islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measuring import arguments, asked, milliseconds, one_core, percentiles, write
+from measuring import arguments, asked, in_new_process, milliseconds, one_core, percentiles, resident_mb, write
 
 from aisle.bundle import Bundle
 from aisle.dense import top_rows
@@ -52,8 +51,7 @@ def grown(models: Path, size: int, queries: list[str]) -> dict[str, Any]:
     seconds, peak_mb = indexed(models, catalogue, bundle)
     catalogue.unlink()
     files = Bundle.open(bundle).manifest.files
-    with get_context("spawn").Pool(1) as pool:
-        searched = pool.apply(measured, (bundle, queries))
+    searched = in_new_process(measured, bundle, queries)
     shutil.rmtree(bundle)
     return {
         "products": size,
@@ -83,10 +81,9 @@ def measured(path: Path, queries: list[str]) -> dict[str, Any]:
     open_ms = milliseconds(lambda: services.append(Services(bundle, threads=1)))
     requests = [SearchRequest(query, rerank="none") for query in islice(cycle(queries), WARM_UP + SEARCHES)]
     taken = [milliseconds(lambda r=request: services[0].search(r, "growth")) for request in requests]  # type: ignore[misc]
-    resident = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     return {
         "open_ms": round(open_ms, 1),
-        "resident_mb": round(int(resident.split()[1]) / 1024),
+        "resident_mb": round(resident_mb()),
         "milliseconds": percentiles(taken[WARM_UP:]),
         "recall": recall(path, queries),
     }

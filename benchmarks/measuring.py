@@ -9,6 +9,7 @@ import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,18 @@ def milliseconds(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return (time.perf_counter() - start) * 1000
+
+
+def in_new_process(work: Callable[..., dict[str, Any]], *given: object) -> dict[str, Any]:
+    """`work(*given)` in a process that has done nothing else."""
+    with get_context("spawn").Pool(1) as pool:
+        return pool.apply(work, given)
+
+
+def resident_mb(process: int | str = "self") -> float:
+    """What the process holds in memory now. Linux only."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
 def percentiles(taken: Sequence[float]) -> dict[str, float]:

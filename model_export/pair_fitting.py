@@ -42,8 +42,8 @@ def fit_pair_scorer(
     for train, test in GroupKFold(FOLDS, shuffle=True, random_state=seed).split(said, exact, queries):
         fitted, features = _fit([pairs[i] for i in train], said[train], exact[train]), said[test]
         words = [word_features(pairs[i].pair, fitted.tables) for i in test]
-        seen = np.column_stack([np.array(words, float), features])
-        scores[test] = ((seen - fitted.mean) / fitted.spread) @ fitted.weights
+        # Without the bias: it follows the other folds' share of exact pairs, and so errs against this fold's.
+        scores[test] = fitted.logits(np.column_stack([np.array(words, float), features])) - fitted.bias
     PairScorer.save(_fit(pairs, said, exact), folder)
     auc, low, high = auc_interval(exact, scores, queries, seed)
     return {"pairs": len(pairs), "auc": auc, "auc_low": low, "auc_high": high}
@@ -68,7 +68,7 @@ def _fit(pairs: Sequence[JudgedPair], said: NDArray[np.float64], exact: NDArray[
 def auc_interval(
     exact: NDArray[np.bool_], scores: NDArray[np.float64], queries: NDArray[Any], seed: int
 ) -> tuple[float, float, float]:
-    """(AUC, low, high), 95 % by bootstrap over queries, rounded to thousandths."""
+    """(AUC, low, high), 95 % by bootstrap over queries, rounded to four digits."""
     random = np.random.default_rng(seed)
     _, group = np.unique(queries, return_inverse=True)
     members = [np.flatnonzero(group == g) for g in range(group.max() + 1)]

@@ -24,6 +24,7 @@ from aisle.errors import BadInput
 from aisle.ranker import FINAL, FIRST, RISING, final_features
 from aisle.reranker import sigmoid
 from aisle.retrieval import RERANKED, Parts, Retrieval
+from aisle.text import words
 from aisle.types import Filters
 
 PARAMETERS = {
@@ -67,9 +68,10 @@ def fit_ranker(lessons: Sequence[Lesson], folder: Path, seed: int) -> dict[str, 
     """
     folder.mkdir(parents=True)
     asked = [
-        (Retrieval(lesson.parts, clock=lambda: 0.0), query, ratings)
-        for lesson in lessons
-        for query, ratings in lesson.queries
+        (retrieval, query, ratings)
+        for parts, queries in lessons
+        for retrieval in [Retrieval(parts, clock=lambda: 0.0)]
+        for query, ratings in queries
     ]
     bar = tqdm(asked, "ranker features", leave=False, disable=None, mininterval=2)
     judged = [j for retrieval, query, ratings in bar if (j := _judge(retrieval, query, ratings)).ratings.any()]
@@ -103,11 +105,10 @@ def fit_floor(lessons: Sequence[Lesson]) -> float:
     for parts, queries in lessons:
         retrieval = Retrieval(parts, clock=lambda: 0.0)
         for query, ratings in queries:
-            evidence = retrieval.retrieve(retrieval.read(query))
-            best = max(ratings.values())
+            text, best = retrieval.read(query).text, max(ratings.values())
             rows = np.array([parts.products.row(p) for p, r in ratings.items() if r == best][:20])
-            if evidence is not None:
-                cosines += parts.dense.some(rows, evidence.vector).tolist()
+            if words(text):
+                cosines += parts.dense.some(rows, parts.encoder.encode([text])[0]).tolist()
     return float(np.percentile(cosines, FLOOR_PERCENTILE))
 
 

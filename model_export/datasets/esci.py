@@ -82,17 +82,17 @@ def load_esci(data: Path) -> Corpus:
     products = clean_products(
         (_official_product(row) for row in rows if _localised(row) in wanted), str(products_path), dropped
     )
-    labelled = _labelled(examples, "esci_label", {p.product_id for p in products}, dropped, str(examples_path))
+    labelled = _labelled(examples, {p.product_id for p in products}, dropped, str(examples_path))
     return Corpus("esci", products, labelled, dropped=dict(dropped), files=hashes(paths))
 
 
-def _labelled(rows: list[Row], label: str, product_ids: set[str], dropped: Counter[str], where: str) -> LabelledQueries:
+def _labelled(rows: list[Row], product_ids: set[str], dropped: Counter[str], where: str) -> LabelledQueries:
     firsts = _first(rows, "query_id")
     queries = clean_queries(
         ((as_id(row["query_id"], where), str(row["query"] or ""), str(row["split"])) for row in firsts), dropped
     )
     ratings = (
-        (as_id(row["query_id"], where), as_id(row["product_id"], where), graded(RATINGS, row[label], where))
+        (as_id(row["query_id"], where), as_id(row["product_id"], where), graded(RATINGS, row["esci_label"], where))
         for row in rows
     )
     return with_ratings(queries, ratings, product_ids, dropped)
