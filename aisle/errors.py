@@ -5,6 +5,7 @@
     │   ├── NotFound        the caller named something that is not there                 HTTP 404
     │   └── TooLarge        the caller sent more than is taken                           HTTP 413
     ├── BundleError         the operator: a bundle that cannot be opened or verified     HTTP 503, CLI exit 2
+    ├── Unavailable         nobody: something that an answer needs does not answer       HTTP 503, CLI exit 2
     └── MissingExtra        the operator: a command whose packages are not installed     CLI exit 2
 
 An error says what was seen, which rule it breaks, and what to do about it. The HTTP door and the command line turn
@@ -35,6 +36,10 @@ class TooLarge(BadInput):
 
 class BundleError(AisleError):
     """A bundle is incomplete, damaged, or newer than this code."""
+
+
+class Unavailable(AisleError):
+    """A table, a parameter or another function that an answer needs is missing, throttled or silent."""
 
 
 class MissingExtra(AisleError):

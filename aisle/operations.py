@@ -7,7 +7,7 @@ An operation is a request struct, a plain function and a response struct. It kno
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from msgspec import Meta, Struct
 
@@ -47,6 +47,7 @@ class Operation:
     summary: str
     answer: Callable[[Services, Any, str], object]
     response: Any  # what answer returns, for the document
+    key: Literal["none", "publishable", "secret"] = "publishable"  # what a deployed service asks for
     parameters: type[Struct] = NoParameters
     body: Any = None  # the type of a JSON body
 
@@ -121,5 +122,5 @@ OPERATIONS = (
         RerankResponse | list[TextScore],
         body=_RERANK_BODY,
     ),
-    Operation("GET", "/v1/health", "search", "Is it up, and with which bundle", _health, Health),
+    Operation("GET", "/v1/health", "search", "Is it up, and with which bundle", _health, Health, key="none"),
 )

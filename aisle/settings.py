@@ -24,6 +24,10 @@ class Settings:
     threads: int = 1  # threads of one model call; AISLE_THREADS=0 or unset: as many as the machine gives
     data: Path | None = None  # folder; where `aisle build` finds the real data sets
     max_body_bytes: int = 1_000_000  # bytes; a longer request body gets 413
+    overlay_table: str = ""  # DynamoDB table of live prices, stock and hidden products; empty: none, kept in memory
+    overlay_cache_ms: int = 2000  # milliseconds; how old the overlay that search reads may be
+    keys_parameter: str = ""  # SSM parameter that holds the hashed API keys; empty: nobody is asked for a key
+    search_version: str = ""  # ARN of the function version that the pre-traffic hook asks
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -33,6 +37,10 @@ class Settings:
             data=Path(environ["AISLE_DATA"]) if environ.get("AISLE_DATA") else None,
             threads=_whole(environ, "AISLE_THREADS", 0, at_least=0) or _vcpus(environ),
             max_body_bytes=_whole(environ, "AISLE_MAX_BODY_BYTES", cls.max_body_bytes, at_least=1),
+            overlay_table=environ.get("AISLE_OVERLAY_TABLE") or cls.overlay_table,
+            overlay_cache_ms=_whole(environ, "AISLE_OVERLAY_CACHE_MS", cls.overlay_cache_ms, at_least=1),
+            keys_parameter=environ.get("AISLE_KEYS_PARAMETER") or cls.keys_parameter,
+            search_version=environ.get("AISLE_SEARCH_VERSION") or cls.search_version,
         )
 
 
