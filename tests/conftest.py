@@ -2,9 +2,12 @@
 
 import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from infra.emulated import emulated_aws, reset
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,3 +36,23 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return build(
             read_recipe(str(Path(__file__).with_name("tiny.toml"))), None, folder / "bundle", folder / "report.html"
         ).path
+
+
+@pytest.fixture(scope="session")
+def _emulated_account() -> Iterator[dict[str, str]]:
+    pytest.importorskip("moto", reason="emulates AWS: needs the dev extra")
+    with emulated_aws() as environment:
+        yield environment
+
+
+@pytest.fixture
+def aws(_emulated_account: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """The environment of an empty emulated AWS account, set for the test: boto3 speaks to it over HTTP."""
+    from aisle.aws.clients import client
+
+    reset(_emulated_account["AWS_ENDPOINT_URL"])
+    for name, value in _emulated_account.items():
+        monkeypatch.setenv(name, value)
+    client.cache_clear()  # clients keep the address that they were made with
+    yield _emulated_account
+    client.cache_clear()
