@@ -28,7 +28,7 @@ from aisle.runtime import open_search
 from aisle.sealing import sealing
 from model_export import assess
 from model_export.datasets import MIN_TRAIN, Corpus, load
-from model_export.examples import Examples, assemble, ranker_queries, train_queries
+from model_export.examples import Examples, assemble, ranker_queries, train_queries, unseen_queries
 from model_export.export import seal_encoder, seal_reranker
 from model_export.judge import judge, report_of
 from model_export.learn import Networks, learn
@@ -56,15 +56,15 @@ def build(
         shop = corpora[0]
         ids = {product.product_id for product in shop.products}
         rules = Rules.read(merchandising, ids) if merchandising else Rules()
-        judging = [corpus for corpus in corpora if corpus is shop or len(train_queries(corpus)) >= MIN_TRAIN]
-        hidden = {corpus.name: ranker_queries(corpus, recipe.training.ranker_share) for corpus in judging}
+        labelled = [corpus for corpus in corpora if corpus is shop or len(train_queries(corpus)) >= MIN_TRAIN]
+        hidden = {corpus.name: ranker_queries(corpus, recipe.training.ranker_share) for corpus in labelled}
         assess.judged(shop.labelled, [recipe.data.judged_on], 1)  # refuse now what could not be judged after training
         examples = assemble(corpora, hidden)
         vocabulary = fit_vocabulary(recipe, corpora, examples, log)
         networks = learn(recipe, examples, corpora, vocabulary, log)
         export(networks, examples, draft.folder, recipe.training.seed, log)
         fit_pairs(corpora, draft.folder, recipe.training.seed, log)
-        floor = index(recipe, judging, rules, hidden, draft.folder, log)
+        floor = index(recipe, corpora, rules, hidden, draft.folder, log)
         systems, figures = judge(recipe, shop, networks, draft.folder, THREADS, log)
         if report:
             write_report(report, report_of(recipe, shop, systems, figures, log))
@@ -144,23 +144,26 @@ def fit_pairs(corpora: list[Corpus], folder: Path, seed: int, log: Log) -> None:
 
 
 def index(
-    recipe: Recipe, judging: list[Corpus], rules: Rules, hidden: dict[str, list[str]], folder: Path, log: Log
+    recipe: Recipe, corpora: list[Corpus], rules: Rules, hidden: dict[str, list[str]], folder: Path, log: Log
 ) -> float:
     """The catalogue's part of the bundle, the ranker and the golden queries; returns the least cosine that matches.
 
-    `judging`: the corpora with labels, the shop's first. The others are indexed in passing, to learn the order from.
+    `corpora`: the shop's first. The others with labels that no network saw are indexed in passing, to learn the order
+    from.
     """
-    shop = judging[0]
+    shop = corpora[0]
     with TemporaryDirectory() as passing:
         lessons = []
-        for corpus in judging:
+        for corpus in corpora:
+            unseen = unseen_queries(corpus, hidden.get(corpus.name, []))
+            if not unseen:
+                continue
             place = folder if corpus is shop else Path(passing, corpus.name)
             with log.step("index the catalogue" if corpus is shop else f"index {corpus.name} in passing"):
                 for name in ("encoder", "reranker"):
                     if corpus is not shop:
                         shutil.copytree(folder / name, place / name)
                 write_index(place, corpus.products, rules if corpus is shop else Rules(), -1.0, THREADS, lambda _: None)
-            unseen = [(corpus.labelled.queries[q], corpus.labelled.qrels[q]) for q in hidden[corpus.name]]
             lessons.append(Lesson(open_search(place, "draft", THREADS).parts, unseen))
         with log.step("fit the ranker") as figures:
             floor = fit_floor(lessons)

@@ -121,3 +121,17 @@ def ranker_queries(corpus: Corpus, share: float) -> list[str]:
         )
     by_hash = sorted(train, key=lambda q: (crc32(q.encode()), q))
     return by_hash[: max(2, round(share * len(train)))]
+
+
+def unseen_queries(corpus: Corpus, hidden: Collection[str]) -> list[tuple[str, dict[str, int]]]:
+    """(query, product_id -> rating) of all that no network learned from: the `hidden` queries and the judged pairs.
+
+    A pair of gain 1 rates 3 and one of 0.1 rates 1, as their gains 2^rating - 1 come nearest; the others rate 0.
+    """
+    labelled = corpus.labelled
+    asked = [(labelled.queries[q], labelled.qrels[q]) for q in hidden]
+    paired: dict[str, tuple[str, dict[str, int]]] = {}
+    for judged in corpus.pairs:
+        _, ratings = paired.setdefault(judged.query_id, (judged.pair.query, {}))
+        ratings[judged.product_id] = 3 if judged.gain >= 1 else int(judged.gain >= 0.1)
+    return asked + [(query, ratings) for query, ratings in paired.values() if any(ratings.values())]

@@ -36,6 +36,7 @@ class JudgedPair:
 
     pair: Pair
     query_id: str
+    product_id: str
     gain: float
 
 

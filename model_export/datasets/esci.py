@@ -120,6 +120,7 @@ def _sample_pair(row: Row, where: str) -> JudgedPair:
     return JudgedPair(
         pair=pair_of(as_id(row["pair_id"], where), texts),
         query_id=as_id(row["query_id"], where),
+        product_id=as_id(row["product_id"], where),
         gain=GAINS[str(row["label"])],
     )
 

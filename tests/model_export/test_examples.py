@@ -6,7 +6,7 @@ import pytest
 from aisle.pairs import Pair
 from aisle.types import Product
 from model_export.datasets import Corpus, JudgedPair, LabelledQueries
-from model_export.examples import Examples, assemble, epochs, ranker_queries
+from model_export.examples import Examples, assemble, epochs, ranker_queries, unseen_queries
 
 SHOP = Corpus(
     "shop",
@@ -38,7 +38,7 @@ def test_a_product_is_written_with_and_without_its_other_languages(examples: Exa
 
 
 def test_judged_pairs_are_kept_for_the_scorer_of_pairs(examples: Examples) -> None:
-    pairs = [JudgedPair(Pair("p1", "kettle", "Steel kettle"), "q", 1.0)]
+    pairs = [JudgedPair(Pair("p1", "kettle", "Steel kettle"), "q", "k", 1.0)]
     assert assemble([SHOP, Corpus("pairs", pairs=pairs)], hidden={"shop": ["q3"]}) == examples
 
 
@@ -74,3 +74,12 @@ def test_the_rankers_queries_are_the_same_share_everywhere() -> None:
     hidden = ranker_queries(Corpus("many", SHOP.products, labelled), 0.15)
     assert len(hidden) == pytest.approx(300, abs=60)
     assert hidden == ranker_queries(Corpus("many", SHOP.products, labelled), 0.15)
+
+
+def test_what_no_network_saw_is_the_hidden_queries_and_the_judged_pairs() -> None:
+    def judged(query: str, product_id: str, gain: float) -> JudgedPair:
+        return JudgedPair(Pair(f"{query}-{product_id}", query, product_id), query, product_id, gain)
+
+    pairs = [judged("pan", "c", 1.0), judged("pan", "a", 0.1), judged("pan", "b", 0.01), judged("lid", "b", 0.0)]
+    corpus = Corpus("both", SHOP.products, SHOP.labelled, pairs)
+    assert unseen_queries(corpus, ["q3"]) == [("held", {"a": 3}), ("pan", {"c": 3, "a": 1, "b": 0})]

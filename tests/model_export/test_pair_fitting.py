@@ -39,7 +39,7 @@ def judged(right: bool) -> list[JudgedPair]:
         for offered in (thing, THINGS[(n + 1) % len(THINGS)]):
             gain = float(offered == thing) if right else float(random.integers(2))
             pair = Pair(f"{n}-{offered}", f"{color} {thing}", f"A fine {color} {offered}", "Acme")
-            pairs.append(JudgedPair(pair, f"q{n}", gain))
+            pairs.append(JudgedPair(pair, f"q{n}", pair.pair_id, gain))
     return pairs
 
 
