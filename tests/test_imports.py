@@ -20,11 +20,12 @@ ROOT = Path(__file__).parents[1]
 # From the ground up: a module imports its own layer and those before it.
 LAYERS = {
     "ground": "__init__ errors markup text timings types",
-    "primitives": "bundle dense encoder evaluation golden lexical mapped onnx products report sealing spelling tables",
+    "primitives": "bundle dense encoder evaluation golden keys lexical mapped onnx products report sealing spelling "
+    "tables",
     "domain": "catalogue filters lexicon merchandising pair_scorer pairs price_phrase ranker reranker suggest "
     "understanding",
     "flows": "assessment retrieval search variety",
-    "edges": "decoding docs_page http openapi operations parameters problems rerank_forms schema settings terminal",
+    "edges": "aws decoding docs_page http openapi operations parameters problems rerank_forms schema settings terminal",
     "wiring": "indexing runtime",
     "doors": "__main__ cli commands listings server",
 }
@@ -33,7 +34,7 @@ FLOWS = list(LAYERS).index("flows")
 
 SERVING = {"numpy", "onnxruntime", "tokenizers", "msgspec", "starlette", "mangum", "Stemmer", "rapidfuzz"}
 # Of the extras: aisle imports them where they are used, so that it loads without them.
-LAZY = {"pyarrow", "bm25s", "ir_measures", "jinja2", "markupsafe", "matplotlib", "sklearn", "tqdm", "uvicorn"}
+LAZY = {"pyarrow", "bm25s", "ir_measures", "jinja2", "jwt", "markupsafe", "matplotlib", "sklearn", "tqdm", "uvicorn"}
 IMPURE = {"time", "random", "uuid", "secrets", "socket", "urllib.request", "http.client"}
 WORDS = "model_export.demo_store.words"
 
