@@ -10,6 +10,7 @@ cannot be used, a missing extra or a build that failed its gates, 130 interrupte
 
 import argparse
 import os
+import re
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence
@@ -96,7 +97,8 @@ def build_parser(registered: Mapping[str, EntryPoint]) -> ArgumentParser:
             epilog=f"example:\n  {example}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        command.add_argument("bundle", metavar="BUNDLE", type=Path, help="folder of a sealed bundle")
+        if name not in OF_NO_BUNDLE:
+            command.add_argument("bundle", metavar="BUNDLE", type=Path, help="folder of a sealed bundle")
         add_arguments(command)
     for name, point in sorted(registered.items()):
         places.add_parser(name, help=f"from {point.module.partition('.')[0]}; see `aisle {name} --help`")
@@ -149,15 +151,36 @@ def _evaluate(command: ArgumentParser) -> None:
     command.add_argument("--report", metavar="FILE.html", type=Path, help="also write a page with plots")
 
 
+def _publish(command: ArgumentParser) -> None:
+    command.add_argument("--stage", default="dev", help="whose bundles bucket in this account (default: dev)")
+    command.add_argument("--bucket", metavar="NAME", help="another bucket than the stage's")
+
+
 def _serve(command: ArgumentParser) -> None:
     command.add_argument("--port", type=whole(0, 65535), default=8000, help="default: 8000")
     command.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, which only this machine reaches")
+
+
+def stage(text: str) -> str:
+    """An argument's type: the name of a stage, which names of AWS resources contain."""
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,19}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no stage: 1 to 20 of a-z, 0-9 and -, the first a letter")
+    return text
+
+
+def _keys(command: ArgumentParser) -> None:
+    command.add_argument("--stage", type=stage, required=True, help="whose keys, such as dev or prod")
+    change = command.add_mutually_exclusive_group()
+    kinds = ("publishable", "secret")
+    change.add_argument("--rotate", choices=kinds, help="bring out a new key of this kind beside the old one")
+    change.add_argument("--retire", choices=kinds, help="take the older key of this kind out of use")
 
 
 def _bundle_alone(command: ArgumentParser) -> None:
     """verify and inspect take nothing else."""
 
 
+OF_NO_BUNDLE = {"keys"}
 # name -> (purpose, example, what adds its arguments)
 COMMANDS: dict[str, tuple[str, str, Callable[[ArgumentParser], None]]] = {
     "index": (
@@ -179,5 +202,11 @@ COMMANDS: dict[str, tuple[str, str, Callable[[ArgumentParser], None]]] = {
         _bundle_alone,
     ),
     "inspect": ("show what a bundle is made of", "aisle inspect bundle", _bundle_alone),
+    "publish": ("put a bundle into S3, where deployments find it", "aisle publish bundle --stage dev", _publish),
     "serve": ("answer over HTTP", "aisle serve bundle --port 8000", _serve),
+    "keys": (
+        "make, list, rotate and retire the API keys of a stage in AWS",
+        "aisle keys --stage dev",
+        _keys,
+    ),
 }

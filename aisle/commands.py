@@ -23,6 +23,7 @@ from aisle.bundle import Bundle, verify_hashes
 from aisle.decoding import read_values
 from aisle.evaluation import trec_run_lines
 from aisle.indexing import reindex
+from aisle.key_commands import keys as keys
 from aisle.listings import bundle_facts, bundle_listing, measures_listing, search_listing
 from aisle.pairs import read_pairs
 from aisle.products import Products
@@ -126,6 +127,19 @@ def inspect(asked: Namespace) -> int:
         print(bundle_listing(manifest))
     else:
         _print_json(manifest)
+    return 0
+
+
+def publish(asked: Namespace) -> int:
+    """Prints the bundle's address in S3, and whether it was there already."""
+    from aisle.aws.publishing import bucket_of, publish  # boto3 is behind it
+
+    bundle = Bundle.open(asked.bundle)
+    published = publish(bundle, asked.bucket or bucket_of(asked.stage))
+    if sys.stdout.isatty():
+        print(f"{published.address} {'is there already' if published.was_there else 'is published'}")
+    else:
+        _print_json({"address": published.address, "was_there": published.was_there})
     return 0
 
 

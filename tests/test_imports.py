@@ -27,7 +27,7 @@ LAYERS = {
     "flows": "assessment retrieval search variety",
     "edges": "aws decoding docs_page http openapi operations parameters problems rerank_forms schema settings terminal",
     "wiring": "indexing runtime",
-    "doors": "__main__ cli commands listings server",
+    "doors": "__main__ cli commands key_commands listings server",
 }
 HEIGHT = {module: height for height, names in enumerate(LAYERS.values()) for module in names.split()}
 FLOWS = list(LAYERS).index("flows")

@@ -31,9 +31,10 @@ PK, PK2, PK3 = (make_key("publishable", bytes([n]) * 32) for n in (1, 2, 3))
 SK, SK2, SK3 = (make_key("secret", bytes([n]) * 32) for n in (4, 5, 6))
 KEYS = with_key(with_key(Keys(), PK, "2026-11-01"), SK, "2026-11-02")
 NOW = 1_800_000_000
+SIGNING = signing_key(SK)
 
 
-def signed(key: Any = signing_key(SK), algorithm: str = "HS256", headers: Any = None, **claims: Any) -> str:
+def signed(key: Any = SIGNING, algorithm: str = "HS256", headers: Any = None, **claims: Any) -> str:
     """A good token of ann's but for what is given; a claim of None is left out."""
     all_claims = {"sub": "ann", "iat": NOW, "exp": NOW + 900, "aud": "aisle"} | claims
     kept = {name: value for name, value in all_claims.items() if value is not None}
