@@ -22,11 +22,11 @@ LAYERS = {
     "ground": "__init__ errors markup text timings types",
     "primitives": "bundle dense encoder evaluation golden keys lexical mapped onnx products report sealing spelling "
     "tables",
-    "domain": "catalogue filters lexicon merchandising pair_scorer pairs price_phrase ranker reranker suggest "
+    "domain": "catalogue filters lexicon merchandising overlay pair_scorer pairs price_phrase ranker reranker suggest "
     "understanding",
-    "flows": "assessment retrieval search variety",
-    "edges": "aws decoding docs_page http openapi operations parameters problems rerank_forms schema settings terminal",
-    "wiring": "indexing runtime",
+    "flows": "assessment live retrieval search variety",
+    "edges": "access aws decoding docs_page http openapi operations parameters problems rerank_forms schema settings terminal",
+    "wiring": "changes indexing runtime",
     "doors": "__main__ cli commands key_commands listings server",
 }
 HEIGHT = {module: height for height, names in enumerate(LAYERS.values()) for module in names.split()}

@@ -1,0 +1,53 @@
+"""Who may call which route: an authorizer event of an HTTP API (payload 2.0) in, a decision out.
+
+API Gateway keeps the decision for minutes under the event's identity sources, so nothing else of the event is read:
+what a caller can vary beside them (path, query, other headers) could have a yes kept for somebody else, or a no kept for
+everybody who has the same publishable key. The route is one of the identity sources, or a yes for a public route would
+open a secret one; a shopper token counts on routes whose authorizer has it as one too, and on no other.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aisle.keys import Keys, Kind, kind_of, verify_shopper
+from aisle.operations import OPERATIONS
+
+ROUTES = {f"{operation.method} {operation.path}": operation.key for operation in OPERATIONS}
+OPENS: dict[Kind, tuple[str, ...]] = {"publishable": ("publishable",), "secret": ("publishable", "secret")}
+_BEARER = re.compile("bearer +(.*)", re.IGNORECASE | re.ASCII)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`reason` names no key and nothing else that a caller sent; `shopper` is whom a token names."""
+
+    allowed: bool
+    reason: str
+    shopper: str | None = None
+
+
+def decide(event: Mapping[str, Any], keys: Keys, now_s: float) -> Decision:
+    """Whether this call may pass; `now_s` is in seconds since 1970."""
+    route, sources = event.get("routeKey"), event.get("identitySource")
+    if not isinstance(route, str) or route not in ROUTES:
+        return Decision(False, "no such route")
+    if ROUTES[route] == "none":
+        return Decision(True, "open to everybody")
+    if not isinstance(sources, list) or sources.count(route) != 1:
+        return Decision(False, "the route is no identity source")
+    credentials = [source for source in sources if isinstance(source, str) and source != route]
+    bearers = [found[1] for credential in credentials if (found := _BEARER.fullmatch(credential))]
+    if len(bearers) != 1 or len(credentials) != len(sources) - 1 or len(credentials) > 2:
+        return Decision(False, "no single bearer key")
+    kind = kind_of(bearers[0], keys)
+    if kind is None:
+        return Decision(False, "no valid key")
+    if ROUTES[route] not in OPENS[kind]:
+        return Decision(False, "a publishable key on a secret route")
+    tokens = [credential for credential in credentials if not _BEARER.fullmatch(credential)]
+    shopper = verify_shopper(tokens[0], keys, now_s) if tokens else None
+    if tokens and shopper is None:
+        return Decision(False, "no valid shopper token")
+    return Decision(True, f"a {kind} key", shopper)

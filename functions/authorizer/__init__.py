@@ -1,0 +1,1 @@
+"""Says whether a key opens a route."""
