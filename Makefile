@@ -7,7 +7,7 @@ RESULTS ?= .aisle/bench
 AISLE := .venv/bin/aisle
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench bench-growth figures clean
+.PHONY: help setup demo test check bench bench-growth figures image clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,10 @@ figures: setup ## put the figures of benchmarks/results/ into the READMEs
 .aisle/bench-35000/manifest.json: | .aisle/bench-models/manifest.json
 	.venv/bin/python benchmarks/catalogue.py 35000 .aisle/bench-35000.jsonl
 	$(AISLE) index .aisle/bench-models .aisle/bench-35000.jsonl --out .aisle/bench-35000
+
+image: setup ## build the search image around BUNDLE; ARCH=x86_64|arm64, BASE_IMAGE=… and RUNTIME=slim choose another
+	.venv/bin/python -m infra.images.build $(BUNDLE) $(if $(ARCH),--arch $(ARCH)) $(if $(TAG),--tag $(TAG)) \
+	    $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) $(if $(RUNTIME),--runtime $(RUNTIME))
 
 clean: ## remove .venv/, caches and what the demo built
 	rm -rf .venv .venv-bench .aisle build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
