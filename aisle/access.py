@@ -1,7 +1,7 @@
 """Who may call which route: an authorizer event of an HTTP API (payload 2.0) in, a decision out.
 
 API Gateway keeps the decision for minutes under the event's identity sources, so nothing else of the event is read:
-what a caller can vary beside them (path, query, other headers) could have a yes kept for somebody else, or a no kept for
+what a caller can vary beside them (path, query, other headers) could have a yes kept for somebody else, or a no for
 everybody who has the same publishable key. The route is one of the identity sources, or a yes for a public route would
 open a secret one; a shopper token counts on routes whose authorizer has it as one too, and on no other.
 """

@@ -25,7 +25,8 @@ LAYERS = {
     "domain": "catalogue filters lexicon merchandising overlay pair_scorer pairs price_phrase ranker reranker suggest "
     "understanding",
     "flows": "assessment live retrieval search variety",
-    "edges": "access aws decoding docs_page http openapi operations parameters problems rerank_forms schema settings terminal",
+    "edges": "access aws decoding docs_page http openapi operations parameters problems rerank_forms schema settings "
+    "terminal",
     "wiring": "changes indexing runtime",
     "doors": "__main__ cli commands key_commands listings server",
 }
