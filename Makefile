@@ -2,12 +2,14 @@
 # requirements change. Variables stand behind the target: make demo PORT=9000
 PYTHON ?= python3
 PORT ?= 8000
+STAGE ?= dev
 BUNDLE ?= .aisle/bench-35000
 RESULTS ?= .aisle/bench
 AISLE := .venv/bin/aisle
+ARCHITECTURE = $(shell awk '/^architecture:/ {print $$2}' infra/stages/$(STAGE).yml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench bench-growth figures image clean
+.PHONY: help setup demo test check bench bench-growth figures layer package image clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +41,21 @@ bench: .venv-bench/installed $(BUNDLE)/manifest.json ## time BUNDLE beside its p
 
 bench-growth: setup .aisle/bench-models/manifest.json ## index and search 10,000, 100,000 and 1,000,000 products, into RESULTS
 	.venv/bin/python benchmarks/growth.py .aisle/bench-models --out $(RESULTS)/growth.json
+
+layer: build/layers/light/$(ARCHITECTURE) ## install what the zip functions share, for the processor of STAGE (dev)
+
+package: setup node_modules/.installed layer ## compile serverless.yml to CloudFormation for STAGE (dev), without an account
+	.venv/bin/python -m infra.package $(STAGE)
+
+build/layers/light/$(ARCHITECTURE): layers/light.txt | .venv/installed
+	rm -rf $(@D)
+	.venv/bin/pip install --disable-pip-version-check --quiet --no-compile --no-deps --only-binary :all: --python-version 3.11 \
+	    --platform manylinux2014_$(ARCHITECTURE:arm64=aarch64) --target $(@D)/python -r $<
+	touch $@
+
+node_modules/.installed: package.json package-lock.json .npmrc
+	npm ci --silent
+	touch $@
 
 figures: setup ## put the figures of benchmarks/results/ into the READMEs
 	.venv/bin/python benchmarks/figures.py
