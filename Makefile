@@ -34,7 +34,7 @@ check: setup ## lint, formatting and types
 
 bench: .venv-bench/installed $(BUNDLE)/manifest.json ## time BUNDLE beside its peers on one core, into RESULTS; QUERIES=FILE asks others
 	for benchmark in rerank search cold_start; do \
-	    .venv-bench/bin/python benchmarks/$$benchmark.py $(BUNDLE) $(if $(QUERIES),--queries $(QUERIES)) \
+	    PYTHONPATH=. .venv-bench/bin/python benchmarks/$$benchmark.py $(BUNDLE) $(if $(QUERIES),--queries $(QUERIES)) \
 	        --out $(RESULTS)/$(notdir $(BUNDLE)).$$benchmark.json || exit 1; \
 	done
 	.venv-bench/bin/python benchmarks/cost.py $(RESULTS)/$(notdir $(BUNDLE)).search.json

@@ -1,41 +1,33 @@
 """From process start to the first answer of the search function, under the real Lambda
 
-    .venv-bench/bin/python benchmarks/cold_start.py .aisle/bench-35000
+    PYTHONPATH=. .venv-bench/bin/python benchmarks/cold_start.py .aisle/bench-35000
 
-The runtime client is `awslambdaric`; the runtime interface emulator is the one inside the aws-sam-cli wheel, downloaded
-once. The bundle's files are in the page cache: what fetching an image costs is not in these figures. Also draws what
-each import and each part of the bundle costs.
+The runtime client is `awslambdaric`, the runtime interface emulator is AWS's own (infra/emulator.py). The bundle's
+files are in the page cache: what fetching an image costs is not in these figures. Also draws what each import and each
+part of the bundle costs.
 """
 
 import json
 import os
-import platform
-import signal
-import socket
 import statistics
 import subprocess
 import sys
 import time
 import urllib.parse
-import urllib.request
-import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from measuring import arguments, asked, in_new_process, milliseconds, resident_mb, write
 
 from aisle.bundle import Bundle
+from infra.emulator import emulator, started
 
 ROOT = Path(__file__).resolve().parents[1]
 EVENT = ROOT / "tests" / "events" / "http_get_search.json"
-EMULATOR = ROOT / ".aisle" / "aws-lambda-rie"
-SAM_CLI = "aws-sam-cli==1.170.0"  # its wheel carries the emulator
 HANDLER = "functions.search.handler.handler"
 MEMORY_MB = 1769  # one vCPU
 STARTS = 7
-START_S = 30
 LEAST_MS = 3.0  # of a bar of its own; what is shorter is added up
 
 
@@ -48,7 +40,7 @@ def main() -> None:
         "PYTHONPATH": str(ROOT),
     }
     event = search_event(asked(bundle, given.queries)[0])
-    fetch_emulator()
+    emulator()  # fetched before the clock runs
     starts = [first_answer(environment, event) for _ in range(STARTS + 1)][1:]  # the first one fills the page cache
     seconds, resident_mb = (statistics.median(values) for values in zip(*starts, strict=True))
     costs = {**import_costs(environment), **in_new_process(part_costs, bundle.path)}
@@ -69,58 +61,15 @@ def search_event(query: str) -> bytes:
     return json.dumps(event).encode()
 
 
-def fetch_emulator() -> None:
-    """The emulator of this processor's kind, at EMULATOR."""
-    if EMULATOR.exists():
-        return
-    kind = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
-    EMULATOR.parent.mkdir(exist_ok=True)
-    with TemporaryDirectory() as folder:
-        subprocess.run([sys.executable, "-m", "pip", "-q", "download", "--no-deps", "-d", folder, SAM_CLI], check=True)
-        with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as wheel:
-            EMULATOR.write_bytes(wheel.read(f"samcli/local/rapid/aws-lambda-rie-{kind}"))
-    EMULATOR.chmod(0o755)
-
-
 def first_answer(environment: Mapping[str, str], event: bytes) -> tuple[float, float]:
     """Seconds from the start of the process to its first answer, and the MB then resident in the function's process."""
-    door, api = free_port(), free_port()
-    command = [str(EMULATOR), "--runtime-interface-emulator-address", f"127.0.0.1:{door}"]
-    command += ["--runtime-api-address", f"127.0.0.1:{api}", "--log-level", "error"]
-    command += [sys.executable, "-m", "awslambdaric", HANDLER]
-    url = f"http://127.0.0.1:{door}/2015-03-31/functions/function/invocations"
     start = time.perf_counter()
-    with subprocess.Popen(
-        command, env=dict(environment), cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True
-    ) as emulator:
-        try:
-            await_port(door, start + START_S)
-            with urllib.request.urlopen(url, event, timeout=START_S) as response:
-                answer = json.load(response)
-            seconds = time.perf_counter() - start
-            if answer.get("statusCode") != 200:
-                raise RuntimeError(f"the function answered {str(answer)[:500]}")
-            return seconds, function_mb(emulator.pid)
-        finally:
-            os.killpg(emulator.pid, signal.SIGKILL)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def await_port(port: int, until: float) -> None:
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 0.2).close()
-            return
-        except OSError:
-            if time.perf_counter() > until:
-                raise
-            time.sleep(0.002)
+    with started(HANDLER, environment) as function:
+        answer = function.invoke(event)
+        seconds = time.perf_counter() - start
+        if answer.get("statusCode") != 200:
+            raise RuntimeError(f"the function answered {str(answer)[:500]}")
+        return seconds, function_mb(function.pid)
 
 
 def function_mb(parent: int) -> float:
