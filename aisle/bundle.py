@@ -39,7 +39,7 @@ class SealedFile(Struct, frozen=True):
 class Facts(Struct, frozen=True, kw_only=True):
     """What the builder knows about a bundle; the rest of the manifest follows from the files."""
 
-    created_at: str  # ISO 8601
+    created_at: str  # ISO 8601; when its catalogue was read
     aisle_version: str
     recipe: str
     languages: list[str]

@@ -67,6 +67,18 @@ def read_products(rows: Iterable[Row], source: str, report: Callable[[str], None
     return products
 
 
+def title_text(product: Product) -> str:
+    """What the title index holds: the titles in all languages and the short attributes."""
+    fields = (product.brand, product.category, product.color, product.material, product.size)
+    return " ".join([product.title, *product.titles.values(), *fields])
+
+
+def body_text(product: Product) -> str:
+    """What the body index holds: the descriptions in all languages and the attributes."""
+    attributes = (f"{key} {value}" for key, value in product.attributes.items())
+    return " ".join([product.description, *product.descriptions.values(), *attributes])
+
+
 def product_text(product: Product) -> str:
     """The text that encoder and cross-encoder read: title, what it does not say yet, titles in other languages.
 

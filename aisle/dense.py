@@ -72,10 +72,16 @@ class Lists:
 
 
 class Dense:
-    """`rows`: (n, dim) int8, unit rows scaled by 127; in the order of `lists.members` where there are lists."""
+    """`rows`: (n, dim) int8, unit rows scaled by 127; in the order of `lists.members` where there are lists.
 
-    def __init__(self, rows: NDArray[np.int8], lists: Lists | None = None) -> None:
+    `added`: (m, dim) int8, further rows behind these, always scored.
+    """
+
+    def __init__(
+        self, rows: NDArray[np.int8], lists: Lists | None = None, added: NDArray[np.int8] | None = None
+    ) -> None:
         self.rows, self._lists = rows, lists
+        self._added = rows[:0] if added is None else added
 
     @classmethod
     def build(cls, vectors: NDArray[np.float32], most_whole: int = MOST_WHOLE) -> Dense:
@@ -86,6 +92,10 @@ class Dense:
             part = vectors[lists.members[at : at + _SLICE]] if lists else vectors[at : at + _SLICE]
             rows[at : at + _SLICE] = np.rint(part * 127)
         return cls(rows, lists)
+
+    def beside(self, vectors: NDArray[np.float32]) -> Dense:
+        """These rows with those of (m, dim) float32 unit `vectors` behind them."""
+        return Dense(self.rows, self._lists, np.rint(vectors * 127).astype(np.int8))
 
     @property
     def whole(self) -> bool:
@@ -104,10 +114,14 @@ class Dense:
         return cls(load_array(folder / "rows.npy"), lists)
 
     def scores(self, query: NDArray[np.float32], allowed: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
-        """(n,) float32 cosines of a (dim,) unit query with the rows, UNSEEN where not visited.
+        """(n + m,) float32 cosines of a (dim,) unit query with the rows, UNSEEN where not visited.
 
-        `allowed`: (n,), the rows that may matter; None for all.
+        `allowed`: (n + m,), the rows that may matter; None for all.
         """
+        scores = self._own(query, allowed)
+        return np.concatenate([scores, self._cosines(self._added, query)]) if len(self._added) else scores
+
+    def _own(self, query: NDArray[np.float32], allowed: NDArray[np.bool_] | None) -> NDArray[np.float32]:
         if self._lists is None:
             return self._cosines(self.rows, query)
         scores = np.full(len(self.rows), UNSEEN, np.float32)
@@ -127,7 +141,12 @@ class Dense:
 
     def some(self, rows: NDArray[np.int64], query: NDArray[np.float32]) -> NDArray[np.float32]:
         """(len(rows),) float32 cosines of some rows."""
-        return self._cosines(self.rows[self._lists.position[rows] if self._lists else rows], query)
+        own = rows < len(self.rows)
+        inside = rows[own]
+        cosines = np.empty(len(rows), np.float32)
+        cosines[own] = self._cosines(self.rows[self._lists.position[inside] if self._lists else inside], query)
+        cosines[~own] = self._cosines(self._added[rows[~own] - len(self.rows)], query)
+        return cosines
 
     @staticmethod
     def _cosines(rows: NDArray[np.int8], query: NDArray[np.float32]) -> NDArray[np.float32]:

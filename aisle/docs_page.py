@@ -58,7 +58,7 @@ carries an <code>x-request-id</code>.</p>
 
 def example_url(method: str, path: str) -> str:
     """Path and query of the example request of an operation."""
-    if method == "POST":
+    if method != "GET":
         return path
     example = dict(EXAMPLES[method, path])
     for name in [name for name in example if "{" + name + "}" in path]:
@@ -98,7 +98,8 @@ def _parameters(parameters: list[Schema]) -> str:
 
 
 def _request(method: str, path: str, operation: Schema) -> str:
-    line = f"curl 'http://localhost:8000{example_url(method, path)}'"
+    verb = "" if method in ("GET", "POST") else f"-X {method} "  # what curl sends by itself
+    line = f"curl {verb}'http://localhost:8000{example_url(method, path)}'"
     if "requestBody" not in operation:
         return f"<h3>Request</h3><pre>{escape(line)}</pre>"
     content = operation["requestBody"]["content"]["application/json"]

@@ -2,8 +2,7 @@
 
 Facet values are folded once, offline, so that "Red", "red" and "ＲＥＤ" are one value with one code, shown as
 the catalogue spells it most often. It knows nothing of queries or scores beyond the numbers it is handed;
-live prices and stock come in as a copy of these columns (`dataclasses.replace(columns, price=...,
-in_stock=...)`).
+live prices and stock come in as a copy of these columns (`dataclasses.replace`), new products behind them (`beside`).
 """
 
 from collections import Counter
@@ -78,6 +77,24 @@ class Columns:
         arrays = {name: load_array(folder / f"{name}.npy") for name in _ARRAYS}
         values = msgspec.json.decode((folder / "values.json").read_bytes(), type=dict[str, dict[str, str]])
         return cls(**arrays, values=values)
+
+    def beside(self, products: Sequence[Product]) -> "Columns":
+        """These columns with those of `products` behind them; their articles are new ones, their values may be."""
+        more = Columns.build(products)
+        values = {facet: self.values[facet] | more.values[facet] | self.values[facet] for facet in FACETS}
+        codes = np.full(more.codes.shape, -1, np.int32)
+        for line, own, facet in zip(codes, more.codes, FACETS, strict=True):
+            position = {folded: code for code, folded in enumerate(values[facet])}
+            joined = np.array([position[folded] for folded in more.values[facet]] + [-1], np.int32)
+            line[:] = joined[own]  # -1, for none, is the last
+        group = more.group + int(self.group.max(initial=-1)) + 1
+        joins = {name: np.concatenate([getattr(self, name), getattr(more, name)]) for name in _ARRAYS[:4]}
+        return Columns(
+            **joins,
+            group=np.concatenate([self.group, group.astype(np.int32)]),
+            codes=np.concatenate([self.codes, codes], axis=1),
+            values=values,
+        )
 
     def mask(self, filters: Filters) -> NDArray[np.bool_]:
         """(n,) bool, the products that satisfy every filter. in_stock False asks for what is sold out."""

@@ -17,19 +17,33 @@ from starlette.routing import Route
 
 from aisle.decoding import read_json, read_parameters
 from aisle.errors import AisleError, TooLarge
-from aisle.operations import OPERATIONS, Operation, Services
+from aisle.operations import OPERATIONS, Operation, OverlayServices, Services
 from aisle.problems import RequestIds, aisle_problem, http_problem, nesting_problem, request_id
 from aisle.settings import Settings
 from aisle.types import SearchResponse
 
+MAX_ANSWER_BYTES = 2_000_000  # Lambda takes 6 MB, in a JSON text that may need three bytes for each of ours
+ANSWERING_MS = 250  # of what is left of an invocation: what comes after the search
+Observer = Callable[[object], None]
 
-def build_app(services: Services, settings: Settings, functions: tuple[str, ...] | None = None) -> Starlette:
-    """The ASGI application of these functions' operations, or of all; /openapi.json and /docs belong to search."""
+
+def build_app(
+    services: Services | OverlayServices,
+    settings: Settings,
+    functions: tuple[str, ...] | None = None,
+    observe: Observer = lambda answer: None,
+) -> Starlette:
+    """The ASGI application of these functions' operations, or of all; /openapi.json and /docs belong to search.
+
+    `observe` sees every answer that an operation gives.
+    """
     chosen = [operation for operation in OPERATIONS if functions is None or operation.function in functions]
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in chosen:
         by_path.setdefault(operation.path, {})[operation.method] = operation
-    routes = [Route(path, _endpoint(rows, services, settings), methods=list(rows)) for path, rows in by_path.items()]
+    routes = [
+        Route(path, _endpoint(rows, services, settings, observe), methods=list(rows)) for path, rows in by_path.items()
+    ]
     if functions is None or "search" in functions:
         routes += [Route("/openapi.json", _openapi), Route("/docs", _docs)]
     app = Starlette(
@@ -45,14 +59,29 @@ def build_app(services: Services, settings: Settings, functions: tuple[str, ...]
     return app
 
 
-def _endpoint(rows: dict[str, Operation], services: Services, settings: Settings) -> Callable[[Request], Any]:
+def _endpoint(
+    rows: dict[str, Operation], services: Services | OverlayServices, settings: Settings, observe: Observer
+) -> Callable[[Request], Any]:
     async def endpoint(request: Request) -> Response:
         operation = rows["GET" if request.method == "HEAD" else request.method]
-        asked = await _asked(request, operation, settings.max_body_bytes)
+        asked = _in_time(await _asked(request, operation, settings.max_body_bytes), request)
         answer = await run_in_threadpool(operation.answer, services, asked, request_id(request))
-        return Response(msgspec.json.encode(answer), headers=_timing(answer), media_type="application/json")
+        observe(answer)
+        content = msgspec.json.encode(answer)
+        if len(content) > MAX_ANSWER_BYTES:
+            raise TooLarge(f"the answer has {len(content)} bytes, more than {MAX_ANSWER_BYTES}", "ask for fewer hits")
+        return Response(content, headers=_timing(answer), media_type="application/json")
 
     return endpoint
+
+
+def _in_time(asked: Any, request: Request) -> object:
+    """`asked` with no larger budget than the Lambda function, where this is one, has left."""
+    context = request.scope.get("aws.context")
+    if context is None or not hasattr(asked, "budget_ms"):
+        return asked
+    left = max(context.get_remaining_time_in_millis() - ANSWERING_MS, 1.0)
+    return msgspec.structs.replace(asked, budget_ms=min(asked.budget_ms, left))
 
 
 async def _asked(request: Request, operation: Operation, max_body_bytes: int) -> object:

@@ -15,7 +15,7 @@ from typing import Any
 
 from aisle import __version__
 from aisle.bundle import Bundle, Facts, sha256
-from aisle.catalogue import product_text, read_catalogue
+from aisle.catalogue import body_text, product_text, read_catalogue, title_text
 from aisle.dense import Dense
 from aisle.encoder import Encoder
 from aisle.filters import Columns
@@ -32,18 +32,6 @@ from aisle.understanding import Understanding
 MODELS = ("encoder", "reranker", "ranker", "pairs")  # the last one where a recipe has judged pairs
 GOLDEN_QUERIES = 64
 Report = Callable[[str], None]  # one sentence of progress
-
-
-def title_text(product: Product) -> str:
-    """What the title index holds: the titles in all languages and the short attributes."""
-    fields = (product.brand, product.category, product.color, product.material, product.size)
-    return " ".join([product.title, *product.titles.values(), *fields])
-
-
-def body_text(product: Product) -> str:
-    """What the body index holds: the descriptions in all languages and the attributes."""
-    attributes = (f"{key} {value}" for key, value in product.attributes.items())
-    return " ".join([product.description, *product.descriptions.values(), *attributes])
 
 
 def write_index(

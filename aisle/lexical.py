@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -58,6 +59,7 @@ class Lexical:
     ) -> None:
         self.vocabulary, self.start, self.rows, self.weights = vocabulary, start, rows, weights
         self.documents = documents
+        self._added: dict[str, tuple[NDArray[np.int32], NDArray[np.float32]]] = {}
 
     @classmethod
     def build(cls, texts: Sequence[str]) -> Lexical:
@@ -96,6 +98,32 @@ class Lexical:
         arrays = (load_array(folder / f"{name}.npy") for name in _ARRAYS)
         return cls(json.loads((folder / "vocabulary.json").read_text(encoding="utf-8")), *arrays)
 
+    def beside(self, texts: Sequence[str]) -> Lexical:
+        """This index with `texts` as further rows behind its own, weighed by the statistics that it was built with."""
+        n, postings = self.documents.shape[1], defaultdict[str, list[tuple[int, float]]](list)
+        documents = np.zeros((3, len(texts)), np.float32)
+        average = max(float(self.documents[0].mean()), 1.0) if n else 1.0
+        for row, text in enumerate(texts):
+            counts = Counter(terms(text))
+            documents[0, row] = counts.total()
+            saturation = K1 * (1 - B + B * counts.total() / average)
+            for term, count in counts.items():
+                idf = self._idf(term)
+                postings[term].append((n + row, idf * count / (count + saturation)))
+                documents[1, row] += idf
+                documents[2, row] += idf * has_digit(term)
+        joined = Lexical(
+            self.vocabulary, self.start, self.rows, self.weights, np.concatenate([self.documents, documents], axis=1)
+        )
+        for term, found in postings.items():
+            rows, weights = zip(*found, strict=True)
+            old_rows, old_weights = self._postings(term)
+            joined._added[term] = (
+                np.concatenate([old_rows, np.array(rows, np.int32)]),
+                np.concatenate([old_weights, np.array(weights, np.float32)]),
+            )
+        return joined
+
     def match(self, query: str, extra: str = "") -> Match:
         """How `query` meets each row; a word of `extra` (the shop's synonyms) covers its share of them."""
         score, coverage = np.zeros((2, self.documents.shape[1]), np.float32)
@@ -128,6 +156,8 @@ class Lexical:
         return Detail(*(column.astype(np.float32) for column in columns))
 
     def _postings(self, term: str) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        if term in self._added:
+            return self._added[term]
         t = self.vocabulary.get(term)
         if t is None:
             return self.rows[:0], self.weights[:0]

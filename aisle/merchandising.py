@@ -7,7 +7,7 @@ pinning does to a ranking is search's affair.
 
 import re
 import tomllib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
@@ -57,7 +57,14 @@ class Rules(msgspec.Struct, frozen=True):
 
     def among(self, ids: Collection[str]) -> "Rules":
         """The same rules without the products that are not among `ids`."""
-        pin, bury = ({q: [i for i in named if i in ids] for q, named in rule.items()} for rule in (self.pin, self.bury))
+        return self._of(lambda product_id: product_id in ids)
+
+    def without(self, ids: Collection[str]) -> "Rules":
+        """The same rules without the products that are."""
+        return self._of(lambda product_id: product_id not in ids)
+
+    def _of(self, kept: Callable[[str], bool]) -> "Rules":
+        pin, bury = ({q: [*filter(kept, named)] for q, named in rule.items()} for rule in (self.pin, self.bury))
         return msgspec.structs.replace(self, pin=pin, bury=bury)
 
     def expand(self, query: str) -> str:

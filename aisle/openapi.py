@@ -19,6 +19,10 @@ EXAMPLES: dict[tuple[str, str], Any] = {  # parameters or body by operation
     ("GET", "/v1/suggest"): {"q": "sho", "k": 3},
     ("GET", "/v1/products/{id}"): {"id": "shoe-red-42"},
     ("POST", "/v1/rerank"): {"query": "red shoes", "documents": ["a blue hat", "red shoes"], "top_n": 1},
+    ("PUT", "/v1/overlay"): {
+        "changes": [{"product_id": "shoe-red-42", "price": 29.9, "stock": 3}, {"product_id": "mug", "hidden": True}],
+        "products": [{"product_id": "shoe-new", "title": "Orange running shoes", "price": 49.0}],
+    },
     ("GET", "/v1/health"): {},
 }
 _HIT = {
@@ -51,10 +55,13 @@ ANSWERS: dict[tuple[str, str], Any] = {  # what such a request is answered with
         "variants": ["shoe-red-43"],
     },
     ("POST", "/v1/rerank"): {"id": "5f0c1e0a", "results": [{"index": 1, "relevance_score": 0.98}]},
+    ("PUT", "/v1/overlay"): {"changed": 3, "changed_at": "2026-01-31T12:00:00.000+00:00"},
     ("GET", "/v1/health"): {"status": "ok", "version": __version__, "bundle_id": "3b1f6a", "products": 1200},
 }
 _ERRORS = {
     400: ("BadRequest", "A value breaks a rule; detail names both, remedy says what to send."),
+    401: ("Unauthorized", "A deployed service: there is no key in the header authorization."),
+    403: ("Forbidden", "A deployed service: the key is not known, or not for this."),
     404: ("NotFound", "There is no such product or path."),
     405: ("MethodNotAllowed", "The path takes other methods; Allow lists them."),
     413: ("TooLarge", "The body has more bytes than are taken."),
@@ -62,6 +69,13 @@ _ERRORS = {
     500: ("Failed", "A defect of the service; the request id finds it in the log."),
     503: ("Unavailable", "The bundle cannot answer at the moment."),
 }
+
+_KEYS = {
+    "publishable": "authorization: Bearer pk_..., which a shop's page may show. A laptop asks for none.",
+    "secret": "authorization: Bearer sk_..., which stays on the shop's own server. A laptop asks for none.",
+}
+
+_OPENED_BY = {"none": [], "publishable": ["publishable", "secret"], "secret": ["secret"]}
 
 
 @cache
@@ -90,6 +104,7 @@ def document() -> Schema:
             "schemas": {name: schema for name, schema in named.items() if name not in spelled_out},
             "responses": {name: _problem(text, status) for status, (name, text) in _ERRORS.items()},
             "headers": {"x-request-id": _header("names this request in the log", "string")},
+            "securitySchemes": {key: _scheme(text) for key, text in _KEYS.items()},
         },
     }
 
@@ -103,6 +118,9 @@ def _operation(operation: Operation, response: Schema, parameters: Schema, body:
         "tags": [operation.function],
         "parameters": [_parameter(name, operation, parameters) for name in parameters["properties"]],
     }
+    described["security"] = [{key: []} for key in _OPENED_BY[operation.key]] + [{}]  # {}: by nothing, on a laptop
+    if operation.key != "none":
+        errors += [401, 403]
     if operation.body is not None:
         errors += [413, 415]
         content = {"application/json": {"schema": body, "example": EXAMPLES[key]}}
@@ -143,6 +161,10 @@ def _problem(description: str, status: int) -> Schema:
         headers["allow"] = _header("the methods of this path", "string")
     content = {"application/problem+json": {"schema": {"$ref": REF + "Problem"}}}
     return {"description": description, "headers": headers, "content": content}
+
+
+def _scheme(description: str) -> Schema:
+    return {"type": "http", "scheme": "bearer", "description": description}
 
 
 def _header(description: str, kind: str, required: bool = True) -> Schema:

@@ -17,6 +17,8 @@ from aisle.rerank_forms import answer_rerank
 from aisle.types import (
     MAX_DEPTH,
     Health,
+    OverlayRequest,
+    OverlayResponse,
     ProductResponse,
     RerankRequest,
     RerankResponse,
@@ -27,8 +29,14 @@ from aisle.types import (
 )
 
 
-class Services(Protocol):
-    """What a door needs from the wiring; calls may come from several threads at once."""
+class OverlayServices(Protocol):
+    """What the door of the overlay needs."""
+
+    def overlay(self, request: OverlayRequest) -> OverlayResponse: ...
+
+
+class Services(OverlayServices, Protocol):
+    """What a door of everything needs from the wiring; calls may come from several threads at once."""
 
     def search(self, request: SearchRequest, query_id: str) -> SearchResponse: ...
     def suggest(self, query: str, k: int, lang: str | None) -> SuggestResponse: ...
@@ -45,7 +53,7 @@ class Operation:
     path: str
     function: str  # which Lambda function answers it
     summary: str
-    answer: Callable[[Services, Any, str], object]
+    answer: Callable[[Any, Any, str], object]
     response: Any  # what answer returns, for the document
     key: Literal["none", "publishable", "secret"] = "publishable"  # what a deployed service asks for
     parameters: type[Struct] = NoParameters
@@ -86,6 +94,10 @@ def _health(services: Services, asked: NoParameters, request_id: str) -> Health:
     return services.health()
 
 
+def _overlay(services: OverlayServices, asked: OverlayRequest, request_id: str) -> OverlayResponse:
+    return services.overlay(asked)
+
+
 _EITHER_FORM = {"oneOf": [{"required": ["documents"]}, {"required": ["texts"]}]}
 _RERANK_BODY = Annotated[RerankRequest, Meta(extra_json_schema=_EITHER_FORM)]
 OPERATIONS = (
@@ -121,6 +133,16 @@ OPERATIONS = (
         _rerank,
         RerankResponse | list[TextScore],
         body=_RERANK_BODY,
+    ),
+    Operation(
+        "PUT",
+        "/v1/overlay",
+        "overlay",
+        "Change price and stock, hide products, add new ones, without a new bundle; may be sent twice",
+        _overlay,
+        OverlayResponse,
+        key="secret",
+        body=OverlayRequest,
     ),
     Operation("GET", "/v1/health", "search", "Is it up, and with which bundle", _health, Health, key="none"),
 )

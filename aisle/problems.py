@@ -21,7 +21,13 @@ from aisle.types import Problem
 
 log = logging.getLogger(__name__)
 _SANE_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
-_STATUSES = ((NotFound, 404), (TooLarge, 413), (BadInput, 400), (BundleError, 503), (Unavailable, 503))  # the most special first
+_STATUSES = (
+    (NotFound, 404),
+    (TooLarge, 413),
+    (BadInput, 400),
+    (BundleError, 503),
+    (Unavailable, 503),
+)  # the most special first
 
 
 def problem(request_id: str, status: int, detail: str, remedy: str, allow: str = "") -> Response:

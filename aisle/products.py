@@ -5,8 +5,9 @@ asked for.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -24,6 +25,10 @@ class Products:
 
     def __init__(self, lines: Lines, by_id: NDArray[np.int32]) -> None:
         self._lines, self._by_id = lines, by_id
+        self._changed: Mapping[int, dict[str, Any]] = {}
+        self._hidden: Set[int] = frozenset()
+        self._added: dict[str, Product] = {}
+        self._added_ids: list[str] = []
 
     @staticmethod
     def save(products: Sequence[Product], folder: Path) -> None:
@@ -36,15 +41,37 @@ class Products:
     def load(cls, folder: Path) -> Products:
         return cls(Lines.load(folder / "products.jsonl"), load_array(folder / "products_by_id.npy"))
 
+    def overlaid(self, changed: Mapping[int, dict[str, Any]], hidden: Set[int], added: Sequence[Product]) -> Products:
+        """The same file with `changed` fields by row, rows `hidden` from `find`, and more products behind the last."""
+        view = Products(self._lines, self._by_id)
+        view._changed, view._hidden = changed, hidden
+        view._added = {product.product_id: product for product in added}
+        view._added_ids = list(view._added)
+        return view
+
     def __len__(self) -> int:
-        return len(self._lines)
+        return len(self._lines) + len(self._added_ids)
 
     def __getitem__(self, row: int) -> Product:
-        return _decode(self._lines[row])
+        if row >= len(self._lines):
+            return self._added[self._added_ids[row - len(self._lines)]]
+        product = _decode(self._lines[row])
+        changed = self._changed.get(row)
+        return msgspec.structs.replace(product, **changed) if changed else product
+
+    def find(self, product_id: str) -> int | None:
+        """The product's row; None where there is no such product, or it is hidden."""
+        at = bisect_left(self._by_id, product_id, key=lambda row: _decode(self._lines[row]).product_id)
+        if at < len(self._lines) and _decode(self._lines[self._by_id[at]]).product_id == product_id:
+            row = int(self._by_id[at])
+            return None if row in self._hidden else row
+        return len(self._lines) + self._added_ids.index(product_id) if product_id in self._added else None
 
     def row(self, product_id: str) -> int:
         """Raises NotFound where the catalogue has no such product."""
-        at = bisect_left(self._by_id, product_id, key=lambda row: self[row].product_id)
-        if at < len(self) and self[self._by_id[at]].product_id == product_id:
-            return int(self._by_id[at])
-        raise NotFound(f"no product {product_id[:100]!r} in this catalogue", "use a product_id that a search returned")
+        row = self.find(product_id)
+        if row is None:
+            raise NotFound(
+                f"no product {product_id[:100]!r} in this catalogue", "use a product_id that a search returned"
+            )
+        return row

@@ -37,7 +37,10 @@ HALF_COVERED = 0.5  # a row with half of the query's idf mass matches by words a
 
 @dataclass(frozen=True)
 class Parts:
-    """What a bundle holds, opened. `floor`: the least cosine that counts as a match; `currency`: the catalogue's."""
+    """What a bundle holds, opened. `floor`: the least cosine that counts as a match; `currency`: the catalogue's.
+
+    `visible`: the rows that may be shown, None for all.
+    """
 
     products: Products
     columns: Columns
@@ -51,6 +54,7 @@ class Parts:
     rules: Rules
     floor: float
     currency: str
+    visible: Mask | None = None
 
 
 @dataclass(frozen=True)
@@ -190,8 +194,11 @@ class Retrieval:
         return scores
 
     def allowed(self, filters: Filters) -> Mask | None:
-        """The rows that pass the filters, None for all."""
-        return None if filters == Filters() else self.parts.columns.mask(filters)
+        """The visible rows that pass the filters, None for all."""
+        if filters == Filters():
+            return self.parts.visible
+        passed = self.parts.columns.mask(filters)
+        return passed if self.parts.visible is None else passed & self.parts.visible
 
     def wanted(self, evidence: Evidence | None, allowed: Mask | None = None) -> Mask:
         """The rows `allowed` that match by words or by meaning; all of them where the query has no words."""

@@ -7,18 +7,24 @@ from __future__ import annotations
 import ctypes
 import json
 import time
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
+import msgspec
+
 from aisle import __version__
 from aisle.bundle import Bundle
+from aisle.changes import Changes, open_changes
 from aisle.dense import Dense
 from aisle.encoder import Encoder
 from aisle.errors import BundleError
 from aisle.filters import Columns
 from aisle.golden import Golden, Replay, replay
 from aisle.lexical import Lexical
+from aisle.live import Live
 from aisle.merchandising import Rules
+from aisle.overlay import MemoryStore
 from aisle.pair_scorer import PairScorer
 from aisle.pairs import Pair
 from aisle.products import Products
@@ -28,7 +34,15 @@ from aisle.retrieval import Parts
 from aisle.search import Search
 from aisle.settings import Settings
 from aisle.suggest import Suggester
-from aisle.types import Health, ProductResponse, SearchRequest, SearchResponse, SuggestResponse
+from aisle.types import (
+    Health,
+    OverlayRequest,
+    OverlayResponse,
+    ProductResponse,
+    SearchRequest,
+    SearchResponse,
+    SuggestResponse,
+)
 from aisle.understanding import Understanding
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
@@ -72,30 +86,48 @@ def keep_freed_memory() -> None:
 
 
 class Services:
-    """What the doors call (`aisle.operations.Services`), over one bundle."""
+    """What the doors call (`aisle.operations.Services`), over one bundle and what has changed since."""
 
-    def __init__(self, bundle: Bundle, threads: int) -> None:
+    def __init__(self, bundle: Bundle, threads: int, changes: Changes | None = None, max_age_ms: int = 0) -> None:
         keep_freed_memory()
         self.bundle, self.bundle_id = bundle, bundle.manifest.bundle_id
-        self._search = open_search(bundle.path, self.bundle_id, threads)
+        self._sealed = open_search(bundle.path, self.bundle_id, threads)
         self._suggester = Suggester.load(bundle.path / "suggest")
+        self._changes = changes or Changes(MemoryStore())
+        made_at = int(datetime.fromisoformat(bundle.manifest.created_at).timestamp() * 1000)
+        self._live = Live(self._sealed.parts, self._changes.store, made_at, time.perf_counter, max_age_ms / 1000)
 
     def search(self, request: SearchRequest, query_id: str) -> SearchResponse:
-        return self._search.search(request, query_id)
+        view = self._live.view()
+        answer = self._over(view.parts).search(request, query_id)
+        return answer if view.complete else msgspec.structs.replace(answer, degraded=[*answer.degraded, "overlay"])
 
     def ranking(self, query: str, k: int) -> list[tuple[str, float]]:
-        """The k best (product_id, score), every variant for itself, as `aisle run` and `aisle verify` need them."""
-        return self._search.ranking(query, k)
+        """The k best (product_id, score) of the sealed bundle, every variant for itself, as `aisle run` and
+        `aisle verify` need them."""
+        return self._sealed.ranking(query, k)
 
     def suggest(self, query: str, k: int, lang: str | None) -> SuggestResponse:
-        return SuggestResponse(self._suggester.suggest(query, k, lang))
+        unsaid = self._live.view().hidden_titles
+        found = self._suggester.suggest(query, k + len(unsaid), lang)
+        return SuggestResponse([s for s in found if s.text not in unsaid][:k])
 
     def product(self, product_id: str, lang: str | None) -> ProductResponse:
-        return self._search.product(product_id, lang)
+        return self._over(self._live.view().parts).product(product_id, lang)
+
+    def overlay(self, request: OverlayRequest) -> OverlayResponse:
+        return self._changes.overlay(request)
+
+    def warm_up(self) -> None:
+        """One search, so that the first shopper does not pay for what is made ready on first use."""
+        self.search(SearchRequest(Golden.load(self.bundle.file("golden.json")).queries[0].query), "warm-up")
+
+    def _over(self, parts: Parts) -> Search:
+        return Search(parts, self.bundle_id, time.perf_counter)
 
     def rerank(self, query: str, texts: list[str]) -> list[float]:
         """One score in 0..1 per text, each from its pair alone."""
-        reranker = self._search.parts.reranker
+        reranker = self._sealed.parts.reranker
         # One pair at a time: dynamic quantisation scales activations by the batch, and neighbours must not matter.
         return [float(sigmoid(reranker.score(query, [text]))[0]) for text in texts]
 
@@ -107,10 +139,10 @@ class Services:
     def _pair_scorer(self) -> PairScorer | None:
         if not self.bundle.has("pairs/scorer.json"):
             return None
-        return PairScorer.load(self.bundle.path / "pairs", self._search.parts.encoder, self._search.parts.reranker)
+        return PairScorer.load(self.bundle.path / "pairs", self._sealed.parts.encoder, self._sealed.parts.reranker)
 
     def health(self) -> Health:
-        return Health("ok", __version__, self.bundle_id, len(self._search.parts.products))
+        return Health("ok", __version__, self.bundle_id, len(self._sealed.parts.products))
 
     def replay(self) -> Replay:
         """The bundle's golden queries, searched again on this processor."""
@@ -119,4 +151,5 @@ class Services:
 
 def open_services(settings: Settings) -> Services:
     """The services of the settings' bundle. Raises BundleError where it cannot be opened."""
-    return Services(Bundle.open(settings.bundle), settings.threads)
+    age = settings.overlay_cache_ms if settings.overlay_table else 0
+    return Services(Bundle.open(settings.bundle), settings.threads, open_changes(settings), age)

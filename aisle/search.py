@@ -91,7 +91,9 @@ class Search:
         """One product, titled in `lang` where the catalogue has that, and the ids of its variants. Raises NotFound."""
         row = self.parts.products.row(product_id)
         product, group = self.parts.products[row], self.parts.columns.group
-        variants = np.flatnonzero(group == group[row]).tolist()
+        visible = self.parts.visible
+        same = group == group[row]
+        variants = np.flatnonzero(same if visible is None else same & visible).tolist()
         title = product.titles.get(lang or "", product.title)
         description = product.descriptions.get(lang or "", product.description)
         shown = msgspec.structs.replace(product, title=title, description=description)

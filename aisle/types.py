@@ -131,7 +131,7 @@ class SearchResponse(Struct, frozen=True):
     total: int
     understood: Understood
     relaxed: list[str]  # filters given up because nothing matched, in the order they were given up
-    degraded: list[str]  # stages that were skipped: "rerank" where the time did not allow it
+    degraded: list[str]  # "rerank": the time did not allow it; "overlay": live prices and stock could not be read
     facets: dict[str, list[FacetCount]]
     hits: list[Hit]
     timings_ms: dict[str, float]
@@ -193,6 +193,31 @@ class TextScore(Struct, frozen=True, omit_defaults=True):
     index: int
     score: float
     text: str | None = None
+
+
+class OverlayChange(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is new about one product. null takes a price or a stock back: the catalogue's counts again."""
+
+    product_id: Annotated[str, Meta(min_length=1, max_length=500)]
+    price: Annotated[float, Meta(ge=0, le=1000000000000.0)] | UnsetType | None = UNSET  # in the catalogue's currency
+    stock: Annotated[int, Meta(ge=0, le=2**53 - 1)] | UnsetType | None = UNSET  # pieces
+    hidden: bool | UnsetType = UNSET  # true: shown nowhere, in any bundle, until it is false
+    forget: bool = False  # takes back all that was said of the product, the product itself if it was added
+
+
+class OverlayRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """`products`: rows of a catalogue, searched beside the bundle until one holds them. 100 of both together at most.
+
+    Prices and stock hold until a bundle is made later than they were sent.
+    """
+
+    changes: list[OverlayChange] = []
+    products: list[dict[str, object]] = []
+
+
+class OverlayResponse(Struct, frozen=True):
+    changed: int  # products
+    changed_at: str  # ISO 8601
 
 
 class Health(Struct, frozen=True):

@@ -70,11 +70,14 @@ def main() -> None:
     import logging
 
     from moto.cloudformation import models
-    from moto.server import DomainDispatcherApplication, create_backend_app
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import run_simple
 
-    validate = models.validate_template_cfn_lint
-    models.validate_template_cfn_lint = lambda template: [
+    from infra.emulated_stacks import complete_stacks
+
+    complete_stacks()
+    validate = vars(models)["validate_template_cfn_lint"]
+    vars(models)["validate_template_cfn_lint"] = lambda template: [
         found for found in validate(template) if found.rule.id.startswith("E")
     ]
     logging.getLogger("werkzeug").setLevel(logging.ERROR)

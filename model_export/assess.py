@@ -21,7 +21,7 @@ from aisle.dense import Dense, top_rows
 from aisle.encoder import TextEncoder
 from aisle.errors import AisleError, BadInput
 from aisle.evaluation import Evaluation, evaluate, interval, paired_bootstrap
-from aisle.indexing import body_text, title_text
+from aisle.catalogue import body_text, title_text
 from aisle.lexical import Lexical
 from aisle.report import MeasureRow, WorstQuery
 from aisle.retrieval import RERANKED, Retrieval

@@ -51,6 +51,7 @@ def build(
     torch.manual_seed(recipe.training.seed)
     torch.set_num_threads(THREADS)
     log = Log()
+    started = datetime.now(UTC).isoformat(timespec="seconds")  # when the catalogue was read: later prices are newer
     with sealing(out) as draft:
         corpora = load_corpora(recipe, data, log)
         shop = corpora[0]
@@ -70,7 +71,7 @@ def build(
             write_report(report, report_of(recipe, shop, systems, figures, log))
         assess.check(figures["gates"], recipe.gates)
         facts = Facts(
-            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            created_at=started,
             aisle_version=__version__,
             recipe=recipe.name,
             data={name: digest for corpus in corpora for name, digest in corpus.files.items()},

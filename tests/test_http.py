@@ -18,12 +18,12 @@ from world_http import TinyServices
 from aisle import __version__
 from aisle.docs_page import example_url
 from aisle.errors import BadInput, BundleError
-from aisle.http import build_app
+from aisle.http import ANSWERING_MS, MAX_ANSWER_BYTES, build_app
 from aisle.openapi import ANSWERS, EXAMPLES, document
 from aisle.operations import OPERATIONS
 from aisle.parameters import parse_filters
 from aisle.settings import Settings
-from aisle.types import Filters, Range, SearchRequest, SearchResponse
+from aisle.types import Filters, OverlayRequest, OverlayResponse, Range, SearchRequest, SearchResponse
 
 APP = build_app(TinyServices(), Settings(max_body_bytes=2000))
 NAMED = {"x-request-id": "test-1"}
@@ -405,3 +405,55 @@ contract = schemathesis.openapi.from_asgi("/openapi.json", build_app(TinyService
 @settings(max_examples=15, deadline=None)
 def test_the_service_does_what_its_document_says(case: schemathesis.Case[Any]) -> None:
     case.call_and_validate(excluded_checks=BEYOND_A_SCHEMA)
+
+
+class Rich:
+    """Answers a search with a title of so many bytes, and remembers the budget that it was given."""
+
+    def __init__(self, size: int = 0) -> None:
+        self.size, self.budget_ms = size, 0.0
+
+    def search(self, request: SearchRequest, query_id: str) -> SearchResponse:
+        self.budget_ms = request.budget_ms
+        answer = TinyServices().search(request, query_id)
+        return msgspec.structs.replace(answer, redirect="x" * self.size)
+
+    def overlay(self, request: OverlayRequest) -> OverlayResponse:
+        raise NotImplementedError
+
+
+class Invocation:
+    """A Lambda context with so many milliseconds left."""
+
+    aws_request_id = "invocation-1"
+
+    def __init__(self, left_ms: int) -> None:
+        self.left_ms = left_ms
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.left_ms
+
+
+@pytest.mark.parametrize(("left_ms", "budget_ms"), [(29_000, 300), (400, 400 - ANSWERING_MS), (100, 1)])
+def test_the_budget_is_what_is_left_of_the_invocation(left_ms: int, budget_ms: float) -> None:
+    services = Rich()
+    app = build_app(services, Settings())
+
+    async def in_lambda(scope: Any, receive: Any, send: Any) -> None:
+        await app(scope | {"aws.context": Invocation(left_ms)}, receive, send)
+
+    assert TestClient(in_lambda).get("/v1/search?q=red").status_code == 200
+    assert services.budget_ms == budget_ms
+
+
+def test_an_answer_that_lambda_could_not_carry_is_refused_with_what_to_do() -> None:
+    response = TestClient(build_app(Rich(MAX_ANSWER_BYTES), Settings())).get("/v1/search?q=red")
+    assert (response.status_code, response.json()["remedy"]) == (413, "ask for fewer hits")
+
+
+def test_every_answer_is_observed_and_no_refusal_is() -> None:
+    seen: list[object] = []
+    client = TestClient(build_app(TinyServices(), Settings(), observe=seen.append))
+    for path in ("/v1/health", "/v1/search?q=mug", "/v1/search?k=0", "/v1/products/none"):
+        client.get(path)
+    assert [type(answer).__name__ for answer in seen] == ["Health", "SearchResponse"]

@@ -40,7 +40,7 @@ IMPURE = {"time", "random", "uuid", "secrets", "socket", "urllib.request", "http
 WORDS = "model_export.demo_store.words"
 
 HEAVY = {"torch", "transformers", "optimum", "onnx", "lightgbm", "scipy", "pandas", "pydantic", "boto3"}
-HEAVY |= {"botocore", "model_export"} | LAZY
+HEAVY |= {"botocore.client", "model_export"} | LAZY
 
 
 class Import(NamedTuple):

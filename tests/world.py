@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from aisle.catalogue import product_text
+from aisle.catalogue import body_text, product_text, title_text
 from aisle.dense import Dense
 from aisle.filters import Columns
-from aisle.indexing import body_text, title_text
 from aisle.lexical import Lexical
 from aisle.merchandising import Rules
 from aisle.products import Products

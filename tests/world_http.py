@@ -6,12 +6,15 @@ import msgspec
 
 from aisle import __version__
 from aisle.errors import NotFound
+from aisle.overlay import updates
 from aisle.text import terms
 from aisle.types import (
     FacetCount,
     Filters,
     Health,
     Hit,
+    OverlayRequest,
+    OverlayResponse,
     Product,
     ProductResponse,
     Range,
@@ -73,6 +76,12 @@ class TinyServices:
 
     def rerank(self, query: str, texts: list[str]) -> list[float]:
         return [_overlap(query, text) for text in texts]
+
+    def overlay(self, request: OverlayRequest) -> OverlayResponse:
+        return OverlayResponse(len(updates(request)), "2026-01-31T12:00:00.000+00:00")
+
+    def warm_up(self) -> None:
+        """There is nothing to make ready."""
 
     def health(self) -> Health:
         return Health("ok", __version__, self.bundle_id, len(PRODUCTS))

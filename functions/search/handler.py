@@ -1,18 +1,46 @@
 """The door of the search function: API Gateway's HTTP events in, its responses out.
 
-The bundle is opened at import, so that a cold start pays for it once, inside Lambda's initialisation.
+The bundle is opened and asked once at import, so that a cold start pays for it inside Lambda's initialisation. The
+event {"aisle": "replay"}, which only who may invoke the function can send, is answered with whether the golden
+queries find here what they found where the bundle was built.
 """
 
+from typing import Any
+
+from aws_lambda_powertools.metrics import Metrics, MetricUnit
 from mangum import Mangum
 from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 
 from aisle.http import build_app
 from aisle.runtime import open_services
 from aisle.settings import Settings
+from aisle.types import SearchResponse
 
+REPLAY = {"aisle": "replay"}
+metrics = Metrics(namespace="aisle", service="search")
 settings = Settings.from_env()
-handler = Mangum(
-    build_app(open_services(settings), settings, functions=("search",)),
+services = open_services(settings)
+services.warm_up()
+
+
+def count(answer: object) -> None:
+    """Counts the stages that a search had to do without."""
+    for stage in answer.degraded if isinstance(answer, SearchResponse) else ():
+        metrics.add_metric(name=f"Degraded-{stage}", unit=MetricUnit.Count, value=1)
+
+
+answer_http = Mangum(
+    build_app(services, settings, functions=("search",), observe=count),
     lifespan="off",
     text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, "application/problem+json"],  # else errors leave base64-encoded
 )
+
+
+@metrics.log_metrics(capture_cold_start_metric=True)
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """API Gateway's response, or the verdict of a replay."""
+    metrics.add_metric(name="Requests", unit=MetricUnit.Count, value=1)
+    if event == REPLAY:
+        replay = services.replay()
+        return {"ok": replay.ok, "reason": replay.reason, "bundle_id": services.bundle_id}
+    return answer_http(event, context)

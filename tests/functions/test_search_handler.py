@@ -13,7 +13,11 @@ import pytest
 from world_http import TinyServices
 
 EVENTS = Path(__file__).parents[1] / "events"
-CONTEXT = SimpleNamespace(aws_request_id="8f5ad2b1-3c4d-4e5f-8a9b-0c1d2e3f4a5b", function_name="search")
+CONTEXT = SimpleNamespace(
+    aws_request_id="8f5ad2b1-3c4d-4e5f-8a9b-0c1d2e3f4a5b",
+    function_name="search",
+    get_remaining_time_in_millis=lambda: 9000,
+)
 Handler = Callable[[dict[str, Any], object], dict[str, Any]]
 
 

@@ -72,7 +72,7 @@ def test_an_interval_is_drawn_over_queries() -> None:
 
 def test_a_bundle_scores_pairs_by_its_scorer_and_keeps_it_when_reindexed(tiny_bundle: Path, tmp_path: Path) -> None:
     plain = Bundle.open(tiny_bundle)
-    parts = Services(plain, threads=1)._search.parts
+    parts = Services(plain, threads=1)._sealed.parts
     with sealing(tmp_path / "general") as draft:
         shutil.copytree(tiny_bundle, draft.folder, dirs_exist_ok=True)
         fit_pair_scorer(judged(True), parts.encoder, parts.reranker, draft.folder / "pairs", seed=7)

@@ -1,0 +1,1 @@
+"""Changes between two builds: prices, stock, hidden and new products."""
