@@ -1,0 +1,1 @@
+"""Lets shoppers reach a new version of search only when it answers as its bundle's builder did."""
