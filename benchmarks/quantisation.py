@@ -30,6 +30,7 @@ from onnxruntime.quantization import (
     quantize_dynamic,
     quantize_static,
 )
+from onnxruntime.tools.symbolic_shape_infer import SymbolicShapeInference
 from tokenizers import Tokenizer
 
 from aisle.catalogue import product_text
@@ -176,8 +177,11 @@ class Calibration(CalibrationDataReader):  # type: ignore[misc]
 
 def static(tokenizer: Tokenizer, texts: Sequence[str]) -> Quantise:
     def quantise(fused: Path, out: Path) -> None:
+        # Without the shapes of onnxruntime's own operators their outputs are not calibrated, and their products fail.
+        shaped = out.with_name("shaped.onnx")
+        onnx.save(SymbolicShapeInference.infer_shapes(onnx.load(fused), auto_merge=True), shaped)
         quantize_static(
-            fused,
+            shaped,
             out,
             Calibration(tokenizer, texts),
             quant_format=QuantFormat.QOperator,
@@ -185,6 +189,7 @@ def static(tokenizer: Tokenizer, texts: Sequence[str]) -> Quantise:
             nodes_to_exclude=products(fused, lambda shape: not shape),
             per_channel=True,
             reduce_range=True,
+            activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             extra_options=SCHEME,
         )
