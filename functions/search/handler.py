@@ -17,16 +17,17 @@ from aisle.settings import Settings
 from aisle.types import SearchResponse
 
 REPLAY = {"aisle": "replay"}
-metrics = Metrics(namespace="aisle", service="search")
+metrics = Metrics(namespace="aisle")  # by the service that POWERTOOLS_SERVICE_NAME says
 settings = Settings.from_env()
 services = open_services(settings)
 services.warm_up()
 
 
 def count(answer: object) -> None:
-    """Counts the stages that a search had to do without."""
-    for stage in answer.degraded if isinstance(answer, SearchResponse) else ():
-        metrics.add_metric(name=f"Degraded-{stage}", unit=MetricUnit.Count, value=1)
+    """Counts a search that had to do without some stage; the log says which."""
+    if isinstance(answer, SearchResponse) and answer.degraded:
+        metrics.add_metric(name="Degraded", unit=MetricUnit.Count, value=1)
+        metrics.add_metadata(key="degraded", value=answer.degraded)
 
 
 answer_http = Mangum(
