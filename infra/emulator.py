@@ -19,7 +19,7 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,15 +87,24 @@ def started(
     handler: str, environment: Mapping[str, str], log: Path | None = None, timeout_s: int = 30
 ) -> Iterator[Function]:
     """The function while the block lasts; what it and the emulator print is added to `log`, else dropped."""
-    door, api = free_port(), free_port()
-    command = [str(emulator()), "--runtime-interface-emulator-address", f"127.0.0.1:{door}"]
-    command += ["--runtime-api-address", f"127.0.0.1:{api}", "--log-level", "error"]
-    command += [sys.executable, "-m", "awslambdaric", handler]
     own = {"PATH": os.environ.get("PATH", os.defpath), "AWS_LAMBDA_FUNCTION_TIMEOUT": str(timeout_s)}
+    client = [sys.executable, "-m", "awslambdaric", handler]
+    with under_emulator([str(emulator())], client, own | dict(environment), log, timeout_s) as function:
+        yield function
+
+
+@contextmanager
+def under_emulator(
+    start: Sequence[str], client: Sequence[str], environment: Mapping[str, str], log: Path | None, timeout_s: int
+) -> Iterator[Function]:
+    """As `started`, with commands of one's own: `start` runs the emulator somewhere, `client` the runtime client."""
+    door, api = free_port(), free_port()
+    command = [*start, "--runtime-interface-emulator-address", f"127.0.0.1:{door}"]
+    command += ["--runtime-api-address", f"127.0.0.1:{api}", "--log-level", "error", *client]
     with (
         open(log or os.devnull, "ab") as out,
         subprocess.Popen(
-            command, env=own | dict(environment), cwd=ROOT, stdout=out, stderr=out, start_new_session=True
+            command, env=dict(environment), cwd=ROOT, stdout=out, stderr=out, start_new_session=True
         ) as process,
     ):
         try:

@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from aisle import __version__
 from aisle.bundle import Bundle
 from aisle.errors import AisleError
-from infra.images.builders import Build, Layer, find_builder
+from infra.images.builders import BUILDERS, Build, Layer, find_builder
 
 ROOT = Path(__file__).parents[2]
 IMAGES = Path(__file__).parent
@@ -50,6 +50,9 @@ def arguments() -> ArgumentParser:
     parser.add_argument("--arch", choices=sorted({*MACHINES.values()}), default=machine(), help="default: as here")
     parser.add_argument("--base-image", help=f"default: BASE_IMAGE of {DOCKERFILE}")
     parser.add_argument("--runtime", choices=["lambda", "slim"], help="slim: a base that is not AWS's own")
+    parser.add_argument(
+        "--builder", choices=sorted(BUILDERS), help="default: docker if its engine answers, else buildah"
+    )
     parser.add_argument("--tag", help="name of the image; default: aisle-search:<version>-<bundle id>-<arch>")
     return parser
 
@@ -57,7 +60,7 @@ def arguments() -> ArgumentParser:
 def build_image(asked: Namespace) -> None:
     """Raises BundleError for a bundle that is none, Unavailable where nothing can build or the build failed."""
     bundle = Bundle.open(asked.bundle)
-    builder = find_builder()
+    builder = find_builder(asked.builder)
     tag = asked.tag or f"aisle-search:{__version__}-{bundle.manifest.bundle_id}-{asked.arch}"
     values = {"VERSION": __version__, "BUNDLE_ID": bundle.manifest.bundle_id}
     values |= {"BASE_IMAGE": asked.base_image} if asked.base_image else {}

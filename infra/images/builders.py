@@ -46,6 +46,8 @@ class Layer(NamedTuple):
 
 
 class Builder(Protocol):
+    def works(self) -> bool: ...
+
     def build(self, build: Build) -> None:
         """Raises Unavailable where the build fails; why has then been printed."""
 
@@ -56,6 +58,10 @@ class Builder(Protocol):
 
 
 class Docker:
+    def works(self) -> bool:
+        """A client alone builds nothing: the engine has to answer."""
+        return _works("docker", "info") and _works("docker", "buildx", "version")
+
     def build(self, build: Build) -> None:
         _obey(["docker", "buildx", "build", "--load", "--provenance=false", "--sbom=false", *build.options()])
 
@@ -69,9 +75,14 @@ class Docker:
 
 
 class Buildah:
+    def works(self) -> bool:
+        return _works("buildah", "version")
+
     def build(self, build: Build) -> None:
         isolation = os.environ.get("BUILDAH_ISOLATION", "chroot")
-        _obey(["buildah", "bud", "--layers", "--timestamp=0", f"--isolation={isolation}", *build.options()])
+        _obey(
+            ["buildah", "bud", "--layers", "--force-rm", "--timestamp=0", f"--isolation={isolation}", *build.options()]
+        )
 
     def layers(self, tag: str) -> list[Layer]:
         with TemporaryDirectory(prefix="aisle-layers-") as folder:
@@ -85,14 +96,16 @@ class Buildah:
         return "sha256:" + _told(["buildah", "images", "--quiet", "--no-trunc", tag]).strip().removeprefix("sha256:")
 
 
-def find_builder() -> Builder:
-    """docker where its engine and buildx answer, else buildah. Raises Unavailable where neither works."""
-    if _works("docker", "info") and _works("docker", "buildx", "version"):
-        return Docker()
-    if _works("buildah", "version"):
-        return Buildah()
+BUILDERS: dict[str, Builder] = {"docker": Docker(), "buildah": Buildah()}
+
+
+def find_builder(name: str | None = None) -> Builder:
+    """The one of that name, or else the first that works here. Raises Unavailable where it does not or none does."""
+    for known, builder in BUILDERS.items():
+        if name in (None, known) and builder.works():
+            return builder
     raise Unavailable(
-        "neither docker (with buildx and a running engine) nor buildah works here",
+        f"{name or 'neither docker (with buildx and a running engine) nor buildah'} works here",
         "start docker, or install buildah (apt-get install buildah)",
     )
 
