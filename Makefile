@@ -3,13 +3,14 @@
 PYTHON ?= python3
 PORT ?= 8000
 STAGE ?= dev
+REGION := $(or $(REGION),$(AWS_REGION),$(AWS_DEFAULT_REGION),us-east-1)
 BUNDLE ?= .aisle/bench-35000
 RESULTS ?= .aisle/bench
 AISLE := .venv/bin/aisle
-ARCHITECTURE = $(shell awk '/^architecture:/ {print $$2}' infra/stages/$(STAGE).yml)
+ARCHITECTURE = $(shell awk '/^architecture:/ {print $$2}' infra/stages/$(STAGE).yml 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench bench-growth figures layer package image clean
+.PHONY: help setup demo test check bench bench-growth figures layer package deploy rollback infra-tools image clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +48,24 @@ layer: build/layers/light/$(ARCHITECTURE) ## install what the zip functions shar
 package: setup node_modules/.installed layer ## compile serverless.yml to CloudFormation for STAGE (dev), without an account
 	.venv/bin/python -m infra.package $(STAGE)
 
+deploy: ## put STAGE (dev) into the AWS account of the credentials, REGION us-east-1; AISLE_IMAGE, or else an image around BUNDLE
+	@$(PYTHON) -m infra.credentials $(STAGE)
+	@$(MAKE) --no-print-directory layer node_modules/.installed
+	.venv/bin/python -m infra.deploy $(STAGE) $(BUNDLE)
+
+rollback: setup ## let the newest older version of search answer in STAGE (dev), or the one that TO names: a version, a bundle id
+	.venv/bin/python -m infra.rollback --stage $(STAGE) $(if $(TO),--to $(TO))
+
+deploy rollback: export AWS_REGION = $(REGION)
+deploy rollback: export AWS_DEFAULT_REGION = $(REGION)
+
+infra-tools: .venv-infra/installed ## make .venv-infra/ with checkov, which reads the templates for what is unsafe
+
+.venv-infra/installed: infra/checkov/requirements.txt
+	$(PYTHON) -m venv .venv-infra
+	.venv-infra/bin/pip install --disable-pip-version-check --quiet --no-deps -r $<
+	touch $@
+
 build/layers/light/$(ARCHITECTURE): layers/light.txt | .venv/installed
 	rm -rf $(@D)
 	.venv/bin/pip install --disable-pip-version-check --quiet --no-compile --no-deps --only-binary :all: --python-version 3.11 \
@@ -78,5 +97,5 @@ image: setup ## build the search image around BUNDLE; ARCH=x86_64|arm64, BASE_IM
 	    $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) $(if $(RUNTIME),--runtime $(RUNTIME))
 
 clean: ## remove .venv/, caches and what the demo built
-	rm -rf .venv .venv-bench .aisle build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-infra .serverless node_modules .aisle build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
