@@ -1,0 +1,271 @@
+"""The stack of each stage, as osls compiles it: linted, scanned, and held against the code that will run in it."""
+
+import dataclasses
+import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from aisle.operations import OPERATIONS
+from aisle.settings import Settings
+from infra.package import NO_IMAGE, OSLS, ROOT, TEMPLATE, package
+
+STAGES = ("dev", "prod")
+LAYER = ROOT / "build/layers/light/python"
+CHECKOV = ROOT / ".venv-infra/bin/checkov"
+RUNTIME = {
+    "boto3",
+    "botocore",
+    "dateutil",
+    "jmespath",
+    "s3transfer",
+    "six.py",
+    "urllib3",
+}  # what Lambda's Python brings
+NO_RESOURCE = {  # actions that AWS knows no resource for
+    "cloudwatch:DescribeAlarms",
+    "ecr:GetAuthorizationToken",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+}
+STATEFUL = {"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue"}
+Template = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def packaged(_emulated_account: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """stage -> folder with the template and the archives."""
+    if not (OSLS.exists() and LAYER.exists()):
+        pytest.skip("compiles the stack: needs Node, and `make package` once")
+    folders = {stage: tmp_path_factory.mktemp(stage) for stage in STAGES}
+    for stage, folder in folders.items():
+        package(stage, folder, {**_emulated_account, "AISLE_IMAGE": NO_IMAGE})
+    return folders
+
+
+@pytest.fixture(scope="module", params=STAGES)
+def stage(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def template(packaged: dict[str, Path], stage: str) -> Template:
+    compiled: Template = json.loads((packaged[stage] / TEMPLATE).read_text())
+    return compiled
+
+
+def of_type(template: Template, kind: str) -> dict[str, Any]:
+    """Logical id -> properties of the resources of that type."""
+    return {
+        name: resource["Properties"] for name, resource in template["Resources"].items() if resource["Type"] == kind
+    }
+
+
+def statements(template: Template) -> list[dict[str, Any]]:
+    return [
+        statement
+        for role in of_type(template, "AWS::IAM::Role").values()
+        for policy in role.get("Policies", [])
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+
+
+def values(stage: str) -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load((ROOT / f"infra/stages/{stage}.yml").read_text())
+    return read
+
+
+def listed(one_or_more: str | list[str]) -> list[str]:
+    return [one_or_more] if isinstance(one_or_more, str) else one_or_more
+
+
+def test_cfn_lint_finds_no_error(packaged: dict[str, Path], stage: str) -> None:
+    lint = Path(sys.executable).with_name("cfn-lint")
+    ran = subprocess.run(
+        [lint, "--format", "json", packaged[stage] / TEMPLATE], capture_output=True, text=True, check=False
+    )
+    assert [found for found in json.loads(ran.stdout) if found["Level"] == "Error"] == []
+
+
+def test_checkov_finds_what_is_accepted_with_a_reason_and_nothing_else(packaged: dict[str, Path], stage: str) -> None:
+    if not CHECKOV.exists():
+        pytest.skip("scans the template: needs checkov: make infra-tools")
+    scan = [str(CHECKOV), "--framework=cloudformation", "--output=json", f"--file={packaged[stage] / TEMPLATE}"]
+    ran = subprocess.run(scan, capture_output=True, text=True, env={**os.environ, "LOG_LEVEL": "ERROR"})
+    results = json.loads(ran.stdout)
+    found: dict[str, set[str]] = {}
+    for failed in results["results"]["failed_checks"]:
+        found.setdefault(failed["check_id"], set()).add(failed["resource"].rpartition(".")[2])
+    accepted = yaml.safe_load((ROOT / "infra/checkov/accepted.yml").read_text())
+    assert found == {check: set(entry["resources"]) for check, entry in accepted.items()}
+    assert all(len(entry["why"]) > 20 for entry in accepted.values())
+    assert results["summary"]["parsing_errors"] == 0
+
+
+def test_both_stages_have_the_same_keys() -> None:
+    assert values("dev").keys() == values("prod").keys()
+
+
+def test_no_value_of_a_stage_is_unused() -> None:
+    written = "".join(path.read_text() for path in [ROOT / "serverless.yml", *(ROOT / "infra").rglob("*.yml")])
+    assert set(re.findall(r"\$\{param:(\w+)\}", written)) == values("dev").keys()
+
+
+def test_routes_are_those_of_the_operations(template: Template) -> None:
+    integrations = of_type(template, "AWS::ApiGatewayV2::Integration")
+    functions = {
+        "HttpApiIntegrationSearch": ({"Ref": "SearchAlias"}, "search"),
+        "HttpApiIntegrationOverlay": ({"Fn::GetAtt": ["OverlayLambdaFunction", "Arn"]}, "overlay"),
+    }
+    assert {name: found["IntegrationUri"] for name, found in integrations.items()} == {
+        name: uri for name, (uri, _) in functions.items()
+    }
+    found = {
+        route["RouteKey"]: (functions[route["Target"]["Fn::Join"][1][1]["Ref"]][1], route.get("AuthorizationType"))
+        for route in of_type(template, "AWS::ApiGatewayV2::Route").values()
+    }
+    assert found == {"GET /openapi.json": ("search", None), "GET /docs": ("search", None)} | {
+        f"{row.method} {row.path}": (row.function, None if row.key == "none" else "CUSTOM") for row in OPERATIONS
+    }
+
+
+def test_each_route_with_a_key_is_throttled_once_it_exists(template: Template) -> None:
+    logical = {found["RouteKey"]: name for name, found in of_type(template, "AWS::ApiGatewayV2::Route").items()}
+    settings = of_type(template, "AWS::ApiGatewayV2::Stage")["HttpApiStage"]["RouteSettings"]
+    assert settings.keys() == {f"{row.method} {row.path}" for row in OPERATIONS if row.key != "none"}
+    assert all(found["ThrottlingRateLimit"] > 0 and found["ThrottlingBurstLimit"] > 0 for found in settings.values())
+    assert {logical[key] for key in settings} <= set(template["Resources"]["HttpApiStage"]["DependsOn"])
+
+
+def test_a_kept_yes_of_the_authorizer_opens_one_route_alone(template: Template) -> None:
+    (authorizer,) = of_type(template, "AWS::ApiGatewayV2::Authorizer").values()
+    assert authorizer["IdentitySource"] == ["$request.header.Authorization", "$context.routeKey"]
+    assert (authorizer["AuthorizerResultTtlInSeconds"], authorizer["EnableSimpleResponses"]) == (300, True)
+    assert authorizer["AuthorizerPayloadFormatVersion"] == "2.0"
+
+
+def test_access_logs_have_ids_and_nothing_that_a_caller_typed(template: Template) -> None:
+    (stage,) = of_type(template, "AWS::ApiGatewayV2::Stage").values()
+    logged = set(json.loads(stage["AccessLogSettings"]["Format"]).values())
+    assert {"$context.requestId", "$context.integration.requestId", "$context.routeKey"} <= logged
+    typed = ("path", "query", "domain", "identity", "header", "protocol", "integrationError.", "authorizer.principal")
+    assert [variable for variable in logged if any(part in variable for part in typed)] == []
+
+
+def test_each_function_has_a_handler_or_an_image_and_a_role_of_its_own(template: Template, stage: str) -> None:
+    functions = {found["FunctionName"]: found for found in of_type(template, "AWS::Lambda::Function").values()}
+    names = {path.stem for path in (ROOT / "infra/iam").glob("*.yml")} - {"pipeline"}  # which is no function
+    assert functions.keys() == {f"aisle-{stage}-{name}" for name in names}
+    assert names == {path.parent.name for path in (ROOT / "functions").glob("*/handler.py")}
+    for name in names:
+        found = functions[f"aisle-{stage}-{name}"]
+        assert found["Role"] == {"Fn::GetAtt": [f"{name.capitalize()}Role", "Arn"]}
+        assert found["Architectures"] == [values(stage)["architecture"]]
+        if name == "search":
+            assert (found["Code"], found["PackageType"]) == ({"ImageUri": NO_IMAGE}, "Image")
+            assert "Layers" not in found
+        else:
+            assert found["Handler"] == f"functions/{name}/handler.handler"
+            assert found["Layers"] == [{"Ref": "LightLambdaLayer"}]
+
+
+@pytest.mark.parametrize("name", ["authorizer", "overlay", "pretraffic"])
+def test_a_zip_function_loads_from_its_archive_the_layer_and_the_runtime_alone(
+    packaged: dict[str, Path], tmp_path: Path, name: str
+) -> None:
+    with zipfile.ZipFile(packaged["dev"] / "aisle.zip") as archive:
+        archive.extractall(tmp_path / "task")
+    (tmp_path / "installed").mkdir()
+    here = Path(pytest.__file__).parents[1]  # the same packages, for this machine's processor
+    for part in {path.name for path in LAYER.iterdir() if path.name != "bin"} | RUNTIME:
+        (tmp_path / "installed" / part).symlink_to(here / part)
+    path = os.pathsep.join(str(tmp_path / part) for part in ("task", "installed"))
+    load = f"import boto3; from functions.{name}.handler import handler; assert callable(handler)"
+    ran = subprocess.run(
+        [sys.executable, "-S", "-c", load],
+        cwd=tmp_path,
+        env={"PYTHONPATH": path, "AWS_DEFAULT_REGION": "us-east-1", "AISLE_OVERLAY_TABLE": "aisle-dev-overlay"},
+        capture_output=True,
+        text=True,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_archives_hold_what_serves_and_nothing_else(packaged: dict[str, Path]) -> None:
+    with zipfile.ZipFile(packaged["dev"] / "aisle.zip") as archive:
+        assert {name.partition("/")[0] for name in archive.namelist()} == {"aisle", "functions"}
+        assert not [name for name in archive.namelist() if "__pycache__" in name]
+    with zipfile.ZipFile(packaged["dev"] / "light.zip") as archive:
+        assert {name.partition("/")[0] for name in archive.namelist()} == {"python"}
+
+
+def test_the_environment_is_what_the_settings_read(template: Template, stage: str) -> None:
+    given: dict[str, Any] = {}
+    for function in of_type(template, "AWS::Lambda::Function").values():
+        given |= function["Environment"]["Variables"]
+    ours = {name for name in given if name.startswith("AISLE_")}
+    fields = {f"AISLE_{field.name.upper()}" for field in dataclasses.fields(Settings)}
+    elsewhere = {"AISLE_DATA", "AISLE_THREADS"}  # of the command line; Lambda's memory says how many threads
+    assert ours == fields - elsewhere
+    assert given.keys() - ours == {"POWERTOOLS_SERVICE_NAME"}
+    assert given["AISLE_OVERLAY_TABLE"] == of_type(template, "AWS::DynamoDB::Table")["OverlayTable"]["TableName"]
+    assert given["AISLE_KEYS_PARAMETER"] == f"/aisle/{stage}/keys"
+    read = {name: value if isinstance(value, str) else "arn" for name, value in given.items()}
+    assert Settings.from_env(read).overlay_cache_ms == values(stage)["overlay_cache_ms"]
+
+
+def test_no_role_may_do_everything_or_anything_to_all(template: Template) -> None:
+    actions = [action for statement in statements(template) for action in listed(statement["Action"])]
+    assert [action for action in actions if "*" in action] == []
+    on_all = {
+        action
+        for statement in statements(template)
+        if "*" in listed(statement["Resource"])
+        for action in listed(statement["Action"])
+    }
+    assert on_all <= NO_RESOURCE
+
+
+def test_what_holds_data_stays_in_prod_and_goes_in_dev(template: Template, stage: str) -> None:
+    kept = {"dev": "Delete", "prod": "Retain"}[stage]
+    policies = {
+        name: (resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy"))
+        for name, resource in template["Resources"].items()
+        if resource["Type"] in STATEFUL and not name.startswith("ServerlessDeployment")
+    }
+    assert policies.pop("IdempotencyTable") == ("Delete", "Delete")
+    assert policies == dict.fromkeys(policies, (kept, kept))
+
+
+def test_buckets_and_queues_refuse_what_does_not_come_by_tls(template: Template) -> None:
+    buckets = [policy["Bucket"]["Ref"] for policy in of_type(template, "AWS::S3::BucketPolicy").values()]
+    assert sorted(buckets) == sorted(of_type(template, "AWS::S3::Bucket"))
+    queues = [
+        queue["Ref"] for policy in of_type(template, "AWS::SQS::QueuePolicy").values() for queue in policy["Queues"]
+    ]
+    assert sorted(queues) == sorted(of_type(template, "AWS::SQS::Queue"))
+    for kind in ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"):
+        for policy in of_type(template, kind).values():
+            (deny,) = policy["PolicyDocument"]["Statement"]
+            assert (deny["Effect"], deny["Principal"], deny["Action"][-2:]) == ("Deny", "*", ":*")
+            assert str(deny["Condition"]["Bool"]["aws:SecureTransport"]).lower() == "false"
+
+
+def test_the_slow_alarm_rings_near_the_timeout_and_before_it(template: Template, stage: str) -> None:
+    timeout_ms = of_type(template, "AWS::Lambda::Function")["SearchLambdaFunction"]["Timeout"] * 1000
+    assert timeout_ms / 2 < of_type(template, "AWS::CloudWatch::Alarm")["SearchSlowAlarm"]["Threshold"] < timeout_ms
+
+
+def test_the_tools_are_pinned_without_an_address() -> None:
+    assert json.loads((ROOT / "package.json").read_text())["devDependencies"] == {"osls": "4.3.1"}
+    lock = (ROOT / "package-lock.json").read_text()
+    assert '"resolved"' not in lock
+    pins = {line for line in (ROOT / "layers/light.txt").read_text().splitlines() if not line.startswith("#")}
+    assert {pin.lower() for pin in pins} <= {pin.lower() for pin in (ROOT / "constraints.txt").read_text().splitlines()}
