@@ -12,7 +12,7 @@ from aisle.access import decide
 from aisle.aws.key_parameter import KeyParameter
 from aisle.settings import Settings
 
-CACHE_S = 5  # a key that was just brought out must not be refused for long
+CACHE_S = 1  # API Gateway keeps a refusal for minutes: a key that was just brought out must not get one
 log = logging.getLogger(__name__)
 keys = KeyParameter(Settings.from_env().keys_parameter, CACHE_S)
 
