@@ -74,8 +74,10 @@ def main() -> None:
     from werkzeug.serving import run_simple
 
     from infra.emulated_stacks import complete_stacks
+    from infra.emulated_states import translate_cases
 
     complete_stacks()
+    translate_cases()
     validate = vars(models)["validate_template_cfn_lint"]
     vars(models)["validate_template_cfn_lint"] = lambda template: [
         found for found in validate(template) if found.rule.id.startswith("E")

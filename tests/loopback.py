@@ -8,6 +8,9 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import NamedTuple
+from urllib.error import HTTPError
+from urllib.request import Request as Forwarded
+from urllib.request import urlopen
 
 
 class Request(NamedTuple):
@@ -21,6 +24,15 @@ class Response(NamedTuple):
     status: int
     headers: dict[str, str]
     body: bytes
+
+
+def forward(request: Request, url: str) -> Response:
+    """What the server at `url` answers to the request."""
+    try:
+        with urlopen(Forwarded(url + request.path, request.body or None, request.headers, method=request.method)) as it:
+            return Response(it.status, dict(it.headers), it.read())
+    except HTTPError as exc:
+        return Response(exc.code, dict(exc.headers), exc.read())
 
 
 Answer = Callable[[Request], Response]

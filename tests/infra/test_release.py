@@ -4,7 +4,6 @@ import io
 import json
 import subprocess
 import sys
-import urllib.request
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +11,7 @@ from urllib.parse import unquote
 
 import boto3
 import pytest
-from loopback import Request, Response, serving
+from loopback import Request, Response, forward, serving
 
 from aisle.aws.publishing import Live, live, note_live
 from aisle.errors import BadInput, NotFound, Unavailable
@@ -41,14 +40,7 @@ class Account:
             return self.codedeploy(operation, json.loads(request.body))
         if "/invocations" in request.path:
             return self.invoke(unquote(request.path).split("/")[3].removeprefix(f"{NAME}:"))
-        forwarded = urllib.request.Request(
-            self.moto + request.path, request.body or None, request.headers, method=request.method
-        )
-        try:
-            with urllib.request.urlopen(forwarded) as answer:
-                return Response(answer.status, dict(answer.headers), answer.read())
-        except urllib.error.HTTPError as exc:
-            return Response(exc.code, dict(exc.headers), exc.read())
+        return forward(request, self.moto)
 
     def invoke(self, version: str) -> Response:
         if version in self.silent:
