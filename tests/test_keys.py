@@ -5,6 +5,8 @@ import hashlib
 import hmac
 import itertools
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -204,3 +206,10 @@ def test_a_token_that_is_not_quite_right_names_nobody(token: str) -> None:
 
 def test_without_a_secret_key_no_token_counts() -> None:
     assert verify_shopper(signed(), Keys(publishable=KEYS.publishable), NOW) is None
+
+
+def test_the_documentation_signs_tokens_as_the_service_verifies_them() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "keys.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {"secret_key": SK, "shopper_id": "客户-7"}
+    exec(re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0], names)
+    assert verify_shopper(names["token"], KEYS, names["now"]) == "客户-7"
