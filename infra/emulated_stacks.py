@@ -84,7 +84,9 @@ class EmulatedAlias(CloudFormationModel):
         return alias
 
     def delete(self, account_id: str, region_name: str) -> None:
-        _functions(account_id, region_name).delete_alias(self.name, self.function)
+        functions = _functions(account_id, region_name)
+        if self.function in [found.function_name for found in functions.list_functions()]:  # else it went with it
+            functions.delete_alias(self.name, self.function)
 
 
 def complete_stacks() -> None:
