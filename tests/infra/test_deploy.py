@@ -25,10 +25,12 @@ UNMADE = {
     "AWS::ApiGatewayV2::Stage",
     "AWS::Budgets::Budget",
     "AWS::CloudWatch::Alarm",
+    "AWS::CodeBuild::Project",
     "AWS::CodeDeploy::Application",
     "AWS::CodeDeploy::DeploymentGroup",
     "AWS::Lambda::Permission",  # kept in the function's policy, under no name
     "AWS::S3::BucketPolicy",
+    "AWS::Scheduler::Schedule",
     "AWS::SNS::Subscription",  # no address is named
     "AWS::SNS::TopicPolicy",
     "AWS::SQS::QueuePolicy",

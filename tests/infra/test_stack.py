@@ -32,6 +32,14 @@ RUNTIME = {
 NO_RESOURCE = {  # actions that AWS knows no resource for
     "cloudwatch:DescribeAlarms",
     "ecr:GetAuthorizationToken",
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
     "xray:PutTelemetryRecords",
     "xray:PutTraceSegments",
 }
