@@ -1,5 +1,7 @@
 """How inputs become batches, and what the sealed models promise of their outputs."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -43,3 +45,13 @@ def test_scores_are_in_the_order_of_the_texts(tiny_bundle: Path) -> None:
     texts = ["a kettle of steel with a very long title indeed", "shoes", ""]
     alone = [float(reranker.score("red shoes", [text])[0]) for text in texts]
     assert np.argsort(reranker.score("red shoes", texts)).tolist() == np.argsort(alone).tolist()
+
+
+def test_onnxruntime_reports_to_nobody(tiny_bundle: Path, tmp_path: Path) -> None:
+    """Left alone, its wheels write an identifier into the home folder and send it with what they see."""
+    program = (
+        "import sys, pathlib, aisle.encoder; aisle.encoder.Encoder(pathlib.Path(sys.argv[1])).encode(['red shoes'])"
+    )
+    command = [sys.executable, "-c", program, str(tiny_bundle / "encoder")]
+    run = subprocess.run(command, env={"HOME": str(tmp_path)}, capture_output=True, text=True)
+    assert (run.returncode, run.stderr, list(tmp_path.rglob("*"))) == (0, "", [])
