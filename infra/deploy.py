@@ -3,7 +3,8 @@
     python -m infra.deploy dev .aisle/demo-300
 
 AISLE_IMAGE names the image of search in the account's registry, with its digest; where it is empty, an image is built
-around the bundle and pushed. Then osls deploys, and what is live then is noted beside the bundles.
+around the bundle and pushed. Then osls deploys, what is live then is noted beside the bundles, and the pipeline gets
+what it starts from: the sources, and the bundle whose models the next catalogue is indexed with.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from pathlib import Path
 
 from aisle import __version__
 from aisle.aws.clients import client, told
-from aisle.bundle import Bundle
+from aisle.aws.publishing import bucket_of, publish
+from aisle.bundle import MANIFEST, Bundle
 from aisle.errors import AisleError, BadInput, Unavailable
 from infra.live import note
 from infra.package import OSLS, ROOT
+from infra.pipeline.source import upload
 from infra.registry import push, repository
 
 REPOSITORY = "aisle"  # of all stages: prod serves the very image that dev has tried
@@ -40,6 +43,9 @@ def deploy(stage: str, bundle: Path) -> str:
     if subprocess.run([OSLS, "deploy", "--stage", stage], cwd=ROOT, env=environment).returncode:
         raise Unavailable(f"osls could not deploy {stage}", "its last lines above say why; what was live still is")
     live = note(stage)
+    upload(stage)
+    if (bundle / MANIFEST).exists():  # an image that was named may have come without it
+        publish(Bundle.open(bundle), bucket_of(stage))
     return f"{stage}: bundle {live.bundle_id} is live, in version {live.version} of search"
 
 

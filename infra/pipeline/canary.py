@@ -44,9 +44,7 @@ def deploy(stage: str, bucket: str, image: str) -> None:
         s3.put_object(Bucket=bucket, Key=TEMPLATE_KEY, Body=changed.encode())
         cloudformation.update_stack(
             StackName=stack,
-            TemplateURL=s3.generate_presigned_url(
-                "get_object", {"Bucket": bucket, "Key": TEMPLATE_KEY}, ExpiresIn=900
-            ).partition("?")[0],
+            TemplateURL=f"https://{bucket}.s3.{s3.meta.region_name}.amazonaws.com/{TEMPLATE_KEY}",
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
         )
         _await(cloudformation, stack)

@@ -75,6 +75,8 @@ def train(asked: Environment) -> str:
     bucket = asked["AISLE_BUCKET"]
     data, out = WORK / "training", WORK / "trained"
     for key in _keys(bucket, TRAINING):
+        if ".." in Path(key).parts:
+            raise BadInput(f"s3://{bucket}/{key} leads out of {TRAINING}", "give it a name without ..")
         _download(bucket, key, data / Path(key.removeprefix(TRAINING)).parent)
     data.mkdir(parents=True, exist_ok=True)
     recipe = asked.get("AISLE_RECIPE") or "shop"
