@@ -1,14 +1,12 @@
 """The deployed service as a shop meets it: the compiled stack in an emulated account, called through its own routes.
 
 osls deploys the stack, the keys are made by the command for it, and the gateway (infra/gateway.py) takes routes,
-authorizer, limits and environment from the template, so that what is wired wrongly fails here. Three things stand for
-what is not there: the tiny bundle for the image's, this environment for image and layer, moto for AWS, which asks
-nobody for permission: what a role allows is not proved here.
+authorizer, limits and environment from the template (infra/deployed.py), so that what is wired wrongly fails here. moto
+stands for AWS and asks nobody for permission: what a role allows is not proved here.
 """
 
 import io
 import json
-import re
 import time
 import urllib.error
 import urllib.request
@@ -24,16 +22,18 @@ import boto3
 import msgspec
 import pytest
 from faults import Faults, between
+from world_aws import overlay_table
 
 from aisle.aws.clients import client
 from aisle.cli import main
 from aisle.operations import OPERATIONS
 from aisle.types import Product
-from infra.compiled import Api, read_api
+from infra.compiled import Api
+from infra.deployed import deployed, running
 from infra.emulated import emulated_aws
 from infra.emulator import FunctionFailed
-from infra.gateway import Gateway, Invoke, functions, serving
-from infra.package import OSLS, ROOT, osls
+from infra.gateway import Gateway, Invoke, serving
+from infra.package import OSLS, ROOT
 
 STACK = "aisle-dev"
 TABLE = "aisle-dev-overlay"
@@ -136,29 +136,10 @@ def account() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def template(account: dict[str, str]) -> dict[str, Any]:
-    """The compiled template, as it was deployed."""
+def api(account: dict[str, str]) -> Api:
     if not (OSLS.exists() and (ROOT / "build" / "layers" / "light").exists()):
         pytest.skip("deploys the stack: needs Node, and `make package` once")
-    osls("deploy", "dev", account)
-    deployed: Any = boto3.client("cloudformation").get_template(StackName=STACK)["TemplateBody"]
-    return dict(json.loads(deployed) if isinstance(deployed, str) else deployed)
-
-
-@pytest.fixture(scope="module")
-def api(template: dict[str, Any]) -> Api:
-    """The template's API with the values of the deployed stack."""
-    pages = boto3.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK)
-    listed = [resource for page in pages for resource in page["StackResourceSummaries"]]
-    physical = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in listed if r.get("PhysicalResourceId")}
-    arns = {f["FunctionName"]: f["FunctionArn"] for f in boto3.client("lambda").list_functions()["Functions"]}
-    values = {"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "123456789012"}
-    for logical, resource in template["Resources"].items():
-        name = physical.get(logical, logical)  # moto makes nothing of API Gateway, whose ids only refer to one another
-        values |= {logical: name, f"{logical}.Arn": arns.get(name, f"arn:aws:emulated:::{name}")}
-        if resource["Type"] == "AWS::Lambda::Function":
-            assert name in arns, f"{logical} was not deployed"
-    return read_api(template, values)
+    return deployed("dev", account)
 
 
 @pytest.fixture(scope="module")
@@ -170,13 +151,9 @@ def service(
     products = [
         msgspec.json.decode(line, type=Product) for line in (tiny_bundle / "products.jsonl").read_bytes().splitlines()
     ]
-    dockerfile = (ROOT / "infra" / "images" / "search.Dockerfile").read_text()
-    (command,) = re.findall(r'^CMD \["([\w.]+)"\]', dockerfile, re.MULTILINE)
     with between(account["AWS_ENDPOINT_URL"]) as faults:
         aws = {**account, "AWS_ENDPOINT_URL": faults.url}
-        around = dict.fromkeys(api.functions, aws)
-        around["aisle-dev-search"] = {**aws, "_HANDLER": command, "AISLE_BUNDLE": str(tiny_bundle)}
-        with functions(api, around, log) as invoke:
+        with running(api, "dev", aws, tiny_bundle, log) as invoke:
             gateway = Gateway(api, invoke, lambda: time.monotonic() + made.ahead_s)
             made = Service("", api, gateway, invoke, faults, {}, log, products)
             with serving(gateway) as made.url:
@@ -385,7 +362,7 @@ def test_a_write_says_that_it_was_not_kept(service: Service) -> None:
     assert service.put({"product_id": "nobody's", "stock": 1}).status == 200
 
 
-def test_search_answers_without_a_table(service: Service, template: dict[str, Any]) -> None:
+def test_search_answers_without_a_table(service: Service) -> None:
     dynamodb, title = boto3.client("dynamodb"), service.products[0].title
     dynamodb.delete_table(TableName=TABLE)
     try:
@@ -393,9 +370,7 @@ def test_search_answers_without_a_table(service: Service, template: dict[str, An
         assert service.search(title)["hits"]
         assert service.put({"product_id": "nobody's", "stock": 1}).status == 503
     finally:
-        kept = ("TableName", "AttributeDefinitions", "KeySchema", "LocalSecondaryIndexes", "BillingMode")
-        properties = template["Resources"]["OverlayTable"]["Properties"]
-        dynamodb.create_table(**{name: properties[name] for name in kept})
+        overlay_table(TABLE)
     until(lambda: service.search(title)["degraded"] == [])
 
 
