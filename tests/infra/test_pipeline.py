@@ -362,3 +362,28 @@ def test_training_that_fails_leaves_the_last_words_of_the_build(s3: Any) -> None
     reason = json.loads(steps.OUTCOME.read_text())["reason"]
     assert "-m aisle ended with 2 (" in reason
     assert "no-such-recipe" in reason
+
+
+def test_only_a_file_under_catalogue_starts_the_pipeline(s3: Any, aws: dict[str, str]) -> None:
+    """The deployed rule's own pattern, with a queue in the state machine's place."""
+    loader: Any = type("Template", (yaml.SafeLoader,), {})
+    loader.add_multi_constructor("!", lambda loader, tag, node: BUCKET)  # !Ref BundlesBucket, in the pattern
+    template = yaml.load((ROOT / "infra/resources/pipeline.yml").read_text(), loader)
+    events, sqs = boto3.client("events"), boto3.client("sqs")
+    queue = sqs.create_queue(QueueName="started")["QueueUrl"]
+    pattern = json.dumps(template["Resources"]["PipelineRule"]["Properties"]["EventPattern"])
+    events.put_rule(Name="catalogue", EventPattern=pattern)
+    target = {"Id": "pipeline", "Arn": "arn:aws:sqs:us-east-1:123456789012:started"}
+    events.put_targets(Rule="catalogue", Targets=[target])
+    s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration={"EventBridgeConfiguration": {}})
+    for key in (
+        "catalogue/",
+        "catalogue/products.jsonl",
+        "bundles/live.json",
+        "pipeline/template.json",
+        "training/a.csv",
+    ):
+        s3.put_object(Bucket=BUCKET, Key=key, Body=b"x")
+    messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    started = [json.loads(message["Body"])["detail"]["object"] for message in messages]
+    assert [found["key"] for found in started] == ["catalogue/products.jsonl"]
