@@ -16,12 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from aisle.catalogue import product_text
+from aisle.catalogue import body_text, product_text, title_text
 from aisle.dense import Dense, top_rows
 from aisle.encoder import TextEncoder
 from aisle.errors import AisleError, BadInput
 from aisle.evaluation import Evaluation, evaluate, interval, paired_bootstrap
-from aisle.catalogue import body_text, title_text
 from aisle.lexical import Lexical
 from aisle.report import MeasureRow, WorstQuery
 from aisle.retrieval import RERANKED, Retrieval
