@@ -23,7 +23,8 @@ from aisle.retrieval import Parts
 from aisle.timings import Clock
 from aisle.types import Product
 
-OVERLAP_MS = 10_000  # read again: a reader may see a later write before an earlier one
+OVERLAP_MS = 60_000  # read again: longer than a writer may take from taking the time to having written the last item
+KEPT_MS = 30 * 86_400_000  # how much older than the bundle a product may be that it lacks: after that it has left
 
 
 class View(NamedTuple):
@@ -43,41 +44,61 @@ class Live:
         self._lock = Lock()
         self._entries: dict[str, Entry] = {}
         self._newest: int | None = None  # of all entries read; None: nothing was read yet
+        self._rose_at = -np.inf  # when `_newest` was seen first, by the clock
         self._rows: dict[str, int | None] = {}
         self._vectors: dict[str, tuple[str, NDArray[np.float32]]] = {}
-        self._view = View(parts, True, frozenset())
+        self._view = View(parts, False, frozenset())
 
     def view(self) -> View:
-        """What is true now, as far as it is known."""
-        if self._clock() - self._read_at >= self._max_age and self._lock.acquire(blocking=False):
+        """What is true now, as far as it is known. Only the first read is waited for by all who ask."""
+        if self._is_old() and self._lock.acquire(blocking=self._newest is None):
             try:
-                self._refresh()
+                if self._is_old():
+                    self._refresh()
             finally:
                 self._lock.release()
         return self._view
 
+    def _is_old(self) -> bool:
+        return self._clock() - self._read_at >= self._max_age
+
     def _refresh(self) -> None:
+        first = self._newest is None
         try:
-            first = self._newest is None
-            found = self._store.read(self._made_at if first else (self._newest or 0) - OVERLAP_MS, standing=first)
-            self._newest = max([self._newest or self._made_at, *(entry.changed_at for entry in found)])
+            found = self._store.read(self._since(), standing=first)
         except Unavailable:
             self._view = self._view._replace(complete=False)
         else:
-            news = {e.product_id: e for e in found if self._entries.get(e.product_id) != e}
-            self._entries |= news
-            self._view = self._laid() if news else self._view._replace(complete=True)
+            news = {e.product_id: e for e in found if self._is_news(e)}
+            entries = self._entries | news
+            self._view = self._laid(entries) if news else self._view._replace(complete=True)
+            self._entries = entries  # only now: what could not be laid is read again
+            newest = max([self._newest or self._made_at, *(entry.changed_at for entry in found)])
+            if newest != self._newest:
+                self._newest, self._rose_at = newest, self._clock()
         self._read_at = self._clock()
 
-    def _laid(self) -> View:
+    def _since(self) -> int:
+        """What to read from: all at first, then the last minute of changes, then only what is newer than they are."""
+        if self._newest is None:
+            return self._made_at
+        settled = self._clock() - self._rose_at > OVERLAP_MS / 1000
+        return self._newest + 1 if settled else self._newest - OVERLAP_MS
+
+    def _is_news(self, entry: Entry) -> bool:
+        """A replica that lags may still show an older entry than was read before."""
+        known = self._entries.get(entry.product_id)
+        return known is None or (known != entry and entry.changed_at >= known.changed_at)
+
+    def _laid(self, entries: Mapping[str, Entry]) -> View:
         base = self._base
         price, in_stock = base.columns.price.copy(), base.columns.in_stock.copy()
         changed: dict[int, dict[str, Any]] = {}
         hidden: dict[int, str] = {}
         added: list[Product] = []
-        for entry in self._entries.values():
+        for entry in entries.values():
             row = self._row(entry.product_id)
-            if row is None and entry.product and not entry.hidden:
+            if row is None and entry.product and not entry.hidden and entry.product_at >= self._made_at - KEPT_MS:
                 added.append(self._sold(entry.product, entry))
             elif row is not None and entry.hidden:
                 hidden[row] = entry.product_id
@@ -109,21 +130,24 @@ class Live:
 
     def _offer(self, entry: Entry) -> dict[str, Any]:
         """The entry's price and stock, as far as they are newer than the bundle."""
-        offer: Mapping[str, Any] = {"price": entry.price, "stock": entry.stock}
-        at = {"price": entry.price_at, "stock": entry.stock_at}
-        return {name: value for name, value in offer.items() if value is not None and at[name] >= self._made_at}
+        offer: dict[str, Any] = {}
+        if entry.price is not None and entry.price_at >= self._made_at and not self._is_foreign(entry):
+            offer["price"] = entry.price
+        if entry.stock is not None and entry.stock_at >= self._made_at:
+            offer["stock"] = entry.stock
+        return offer
 
     def _sold(self, product: Product, entry: Entry) -> Product:
-        """A new product with what was said of it later; without its price where that is in a foreign currency."""
-        currency = self._base.currency
-        foreign = bool(product.currency and currency and product.currency != currency)
-        price = None if foreign else product.price
-        return msgspec.structs.replace(
-            product,
-            price=price if entry.price is None else entry.price,
-            stock=product.stock if entry.stock is None else entry.stock,
-            currency=currency or product.currency,
-        )
+        """A new product with the price and stock that were said of it last."""
+        price = None if self._is_foreign(entry) else entry.price
+        currency = self._base.currency or product.currency
+        return msgspec.structs.replace(product, price=price, stock=entry.stock, currency=currency)
+
+    def _is_foreign(self, entry: Entry) -> bool:
+        """Whether the entry's price is the product's own, in another currency than the catalogue's."""
+        product, currency = entry.product, self._base.currency
+        own = product is not None and entry.price == product.price
+        return bool(own and product and product.currency and currency and product.currency != currency)
 
     def _encoded(self, products: list[Product]) -> NDArray[np.float32]:
         """(len(products), dim); what was encoded before is kept."""

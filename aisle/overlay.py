@@ -17,11 +17,15 @@ from aisle.catalogue import read_products
 from aisle.errors import BadInput
 from aisle.types import OverlayChange, OverlayRequest, Product
 
+TIMED = ("price", "stock", "product")  # fields of an Entry with a time of their own beside them
 MOST = 100  # products a request may name
+MOST_ID_BYTES, MOST_PRODUCT_BYTES = 1024, 350_000  # in UTF-8: what a key and an item of DynamoDB hold, with room
+PRICES = 1e-9, 1e12  # the least above 0 and the most
 
 
 class Entry(Struct, frozen=True, omit_defaults=True):
-    """What is known of one product. Price and stock have times of their own: a bundle made later knows better.
+    """What is known of one product. Price, stock and the product have times of their own: a bundle made later knows
+    better.
 
     `standing`: whether a bundle made later must know it too, because it hides the product or adds one.
     """
@@ -34,6 +38,7 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     stock_at: int = 0
     hidden: bool = False
     product: Product | None = None
+    product_at: int = 0
     standing: bool = False
 
 
@@ -68,7 +73,10 @@ def updates(request: OverlayRequest) -> list[Update]:
         if product_id in seen:
             raise BadInput(f"product {product_id[:100]!r} is named twice", "say all of it in one change")
         seen.add(product_id)
-    return [*map(_change, request.changes), *map(_addition, products)]
+    wanted = [*map(_change, request.changes), *map(addition, products)]
+    for update in wanted:
+        _check_size(update)
+    return wanted
 
 
 def _change(change: OverlayChange) -> Update:
@@ -85,8 +93,24 @@ def _change(change: OverlayChange) -> Update:
     return Update(change.product_id, values, cleared)
 
 
-def _addition(product: Product) -> Update:
-    return Update(product.product_id, {"product": product}, ("price", "stock"))
+def addition(product: Product) -> Update:
+    """The product with its price and stock beside it: they are news too where a bundle holds the product by now."""
+    offer = {"price": product.price, "stock": product.stock}
+    said = {name: value for name, value in offer.items() if value is not None}
+    return Update(product.product_id, {"product": product, **said}, tuple(offer.keys() - said.keys()))
+
+
+def _check_size(update: Update) -> None:
+    """Raises BadInput for what no table could keep, before anything is written."""
+    named = repr(update.product_id[:100])
+    if len(update.product_id.encode()) > MOST_ID_BYTES:
+        raise BadInput(f"product_id {named} has more than {MOST_ID_BYTES} bytes", "use a shorter one")
+    price, (least, most) = update.values.get("price", 0), PRICES
+    if price and not least <= price <= most:
+        raise BadInput(f"price {price:g} of product {named} is not 0 or {least:g} to {most:g}", "correct the price")
+    size = len(msgspec.json.encode(update.values.get("product")))
+    if size > MOST_PRODUCT_BYTES:
+        raise BadInput(f"product {named} has {size} bytes, more than {MOST_PRODUCT_BYTES}", "shorten its texts")
 
 
 def _refuse_columns(sentence: str) -> NoReturn:
@@ -115,7 +139,7 @@ def updated(entry: Entry | None, update: Update, now: int) -> Entry:
     if update.forget:
         return Entry(update.product_id, now)
     values: dict[str, Any] = dict.fromkeys(update.cleared) | update.values
-    values |= {f"{name}_at": now for name in ("price", "stock") if name in values}
+    values |= {f"{name}_at": now for name in TIMED if name in values}
     if update.values.get("hidden") or "product" in update.values:
         values["standing"] = True
     return msgspec.structs.replace(entry or Entry(update.product_id, now), changed_at=now, **values)

@@ -109,8 +109,8 @@ class Services:
 
     def suggest(self, query: str, k: int, lang: str | None) -> SuggestResponse:
         unsaid = self._live.view().hidden_titles
-        found = self._suggester.suggest(query, k + len(unsaid), lang)
-        return SuggestResponse([s for s in found if s.text not in unsaid][:k])
+        found = self._suggester.suggest(query, k + min(len(unsaid), k), lang)
+        return SuggestResponse([s for s in found if s.kind != "product" or s.text not in unsaid][:k])
 
     def product(self, product_id: str, lang: str | None) -> ProductResponse:
         return self._over(self._live.view().parts).product(product_id, lang)

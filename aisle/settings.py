@@ -44,6 +44,11 @@ class Settings:
         )
 
 
+def aws_region(environ: Mapping[str, str] = os.environ) -> str | None:
+    """The region of all AWS calls, as Lambda and the AWS command line name it; None: that of the profile."""
+    return environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or None  # boto3 reads the second alone
+
+
 def _vcpus(environ: Mapping[str, str]) -> int:
     """vCPUs of this Lambda function, or cores of this machine where it is none."""
     memory_mb = _whole(environ, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 0, at_least=0)

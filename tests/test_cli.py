@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
+import boto3
 import msgspec
 import pytest
 
@@ -99,8 +100,9 @@ def test_version_is_printed_by_the_module_too() -> None:
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("serve", "keys")])
 def test_the_example_in_each_help_works(
-    capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_bundle: Path, name: str
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_bundle: Path, aws: dict[str, str], name: str
 ) -> None:
+    boto3.client("s3").create_bucket(Bucket="aisle-dev-bundles-123456789012")
     product = products_of(tiny_bundle)[0]
     (tmp_path / "bundle").symlink_to(tiny_bundle)
     (tmp_path / "catalogue.csv").write_text("product_id,title\n7,red shoe\n", encoding="utf-8")

@@ -1,6 +1,7 @@
 """The overlay laid over the world of colours and shapes: what a shopper sees of it, and when."""
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from msgspec.structs import replace
+from numpy.typing import NDArray
 from world import PRODUCTS, Clock, search_world
 
 from aisle.errors import NotFound, Unavailable
-from aisle.live import Live
+from aisle.live import KEPT_MS, OVERLAP_MS, Live
 from aisle.merchandising import Rules
-from aisle.overlay import Entry, MemoryStore, Update
+from aisle.overlay import Entry, MemoryStore, Update, addition
 from aisle.search import Search
 from aisle.types import Filters, Product, Range, SearchRequest, SearchResponse
 
@@ -95,7 +97,7 @@ def test_what_was_hidden_comes_back(shop: Shop) -> None:
 
 @pytest.mark.parametrize("most_whole", [1000, 4])
 def test_a_new_product_is_found_by_words_and_by_meaning(tmp_path: Path, most_whole: int) -> None:
-    shop = Shop(tmp_path, most_whole).says(Update("n1", {"product": NEW}))
+    shop = Shop(tmp_path, most_whole).says(addition(NEW))
     assert shop.finds("pentagram") == ["n1"]
     assert "n1" in shop.finds("red star")
     assert "n1" in shop.finds("", filters=Filters(color=["crimson"]))
@@ -104,7 +106,7 @@ def test_a_new_product_is_found_by_words_and_by_meaning(tmp_path: Path, most_who
 
 
 def test_a_new_product_has_live_prices_too_and_can_be_hidden_or_forgotten(shop: Shop) -> None:
-    shop.says(Update("n1", {"product": NEW})).says(Update("n1", {"price": 7.0, "stock": 0}), at=MADE_AT + 2)
+    shop.says(addition(NEW)).says(Update("n1", {"price": 7.0, "stock": 0}), at=MADE_AT + 2)
     hit = shop.asked("pentagram").hits[0]
     assert (hit.price, hit.in_stock) == (7.0, False)
     assert shop.says(Update("n1", {"hidden": True}), at=MADE_AT + 3).finds("pentagram") == []
@@ -113,13 +115,19 @@ def test_a_new_product_has_live_prices_too_and_can_be_hidden_or_forgotten(shop: 
     assert shop.says(Update("n1", forget=True), at=MADE_AT + 5).finds("pentagram") == []
 
 
-def test_a_new_product_that_the_bundle_holds_by_now_is_the_bundles(shop: Shop) -> None:
-    shop.says(Update("c1", {"product": replace(NEW, product_id="c1")}))
-    assert shop.search.product("c1", None).product == PRODUCTS[0]
+def test_of_a_new_product_that_the_bundle_holds_by_now_price_and_stock_are_news(shop: Shop) -> None:
+    shop.says(addition(replace(NEW, product_id="c1")))
+    assert shop.search.product("c1", None).product == replace(PRODUCTS[0], price=5, stock=2)
+
+
+def test_a_product_that_left_the_catalogue_does_not_come_back_as_a_new_one(shop: Shop) -> None:
+    other = replace(NEW, product_id="n2", title="Crimson heptagram")
+    shop.says(addition(NEW), at=MADE_AT - KEPT_MS).says(addition(other), at=MADE_AT - KEPT_MS - 1)
+    assert (shop.finds("pentagram"), shop.finds("heptagram")) == (["n1"], [])
 
 
 def test_a_price_in_another_currency_is_not_taken_for_the_shops(shop: Shop) -> None:
-    shop.says(Update("n1", {"product": replace(NEW, currency="CNY")}))
+    shop.says(addition(replace(NEW, currency="CNY")))
     assert shop.search.product("n1", None).product == replace(NEW, currency="USD", price=None)
 
 
@@ -168,11 +176,56 @@ def test_a_store_that_is_down_leaves_what_was_read_and_says_so(tmp_path: Path) -
     table.up = True
     assert live.view().complete
     assert table.asked[:3] == [(MADE_AT, True)] * 3  # all of it, until it was once read
-    assert set(table.asked[3:]) == {(MADE_AT + 40_000, False)}
+    assert set(table.asked[3:]) == {(MADE_AT + 50_000 - OVERLAP_MS, False)}
+
+
+def test_changes_are_read_again_for_a_minute_and_then_no_more(tmp_path: Path) -> None:
+    clock, table = Clock(), Table()
+    live = Live(search_world(tmp_path).parts, table, MADE_AT, clock, max_age=1.0)
+    table.entries = [Entry("c1", MADE_AT + 5, hidden=True, standing=True)]
+    for clock.now in (0.0, OVERLAP_MS / 1000, OVERLAP_MS / 1000 + 1):
+        live.view()
+    assert table.asked == [(MADE_AT, True), (MADE_AT + 5 - OVERLAP_MS, False), (MADE_AT + 6, False)]
+
+
+def test_a_writer_has_less_time_than_readers_look_back() -> None:
+    declared = (Path(__file__).parents[1] / "serverless.yml").read_text(encoding="utf-8")
+    (timeout_s,) = re.findall(r"\n  overlay:\n(?:    .*\n)*?    timeout: (\d+)\n", declared)
+    assert int(timeout_s) * 2 <= OVERLAP_MS / 1000
+
+
+def test_what_a_lagging_replica_says_is_not_news(tmp_path: Path) -> None:
+    table = Table()
+    live = Live(search_world(tmp_path).parts, table, MADE_AT, Clock(tick=1.0), max_age=0.0)
+    for entry in (Entry("c1", 3000, hidden=True), Entry("c1", 2000), Entry("c1", 4000)):
+        table.entries = [entry]
+        assert bool(live.view().hidden_titles) == (entry.changed_at < 4000)
+
+
+def test_entries_that_could_not_be_laid_are_laid_the_next_time(tmp_path: Path) -> None:
+    table, parts = Table(), search_world(tmp_path).parts
+
+    class Failing:
+        broken = True
+
+        def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            if self.broken:
+                raise MemoryError
+            return parts.encoder.encode(texts)
+
+    encoder = Failing()
+    live = Live(dataclasses.replace(parts, encoder=encoder), table, MADE_AT, Clock(tick=1.0), max_age=0.0)
+    at = MADE_AT + 1
+    table.entries = [Entry("c1", at, hidden=True), Entry("n1", at, product=NEW, product_at=at, standing=True)]
+    with pytest.raises(MemoryError):
+        live.view()
+    encoder.broken = False
+    view = live.view()
+    assert (len(view.parts.products), view.hidden_titles) == (len(PRODUCTS) + 1, frozenset({"Red circle"}))
 
 
 def test_each_row_has_what_every_stage_reads(shop: Shop) -> None:
-    parts = shop.says(Update("n1", {"product": NEW}), Update("c1", {"hidden": True})).live.view().parts
+    parts = shop.says(addition(NEW), Update("c1", {"hidden": True})).live.view().parts
     rows = len(PRODUCTS) + 1
     columns = {f.name: getattr(parts.columns, f.name) for f in dataclasses.fields(parts.columns)}
     lengths = [columns[name].shape[-1] for name in ("price", "rating", "in_stock", "created", "group", "codes")]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import msgspec
 import pytest
 from world_aws import overlay_table
@@ -30,7 +31,7 @@ def test_a_request_becomes_an_update_a_product() -> None:
         Update("a", {"price": 9.5}, ("stock",)),
         Update("b", {"hidden": True}),
         Update("c", forget=True),
-        Update("d", {"product": Product("d", "New hat", price=12.0)}, ("price", "stock")),
+        Update("d", {"product": Product("d", "New hat", price=12.0), "price": 12.0}, ("stock",)),
     ]
 
 
@@ -49,6 +50,11 @@ def test_a_request_becomes_an_update_a_product() -> None:
         ({"products": [{"product_id": "a"}]}, "row 1: title is empty"),
         ({"products": [{"product_id": "a", "title": "A", "price": -1}]}, "row 1: price -1 is not a number 0 or more"),
         ({"products": [{"product_id": "a", "title": "A", "colour": "red"}]}, "products: unknown fields: colour"),
+        ({"changes": [{"product_id": "红" * 342, "stock": 1}]}, "has more than 1024 bytes: use a shorter one"),
+        ({"products": [{"product_id": "a" * 1025, "title": "A"}]}, "has more than 1024 bytes"),
+        ({"changes": [{"product_id": "a", "price": 5e-324}]}, "is not 0 or 1e-09 to 1e+12: correct the price"),
+        ({"products": [{"product_id": "a", "title": "A", "price": 1e13}]}, "price 1e+13 of product 'a' is not 0 or"),
+        ({"products": [{"product_id": "a", "title": "A", "description": "x" * 350_000}]}, "more than 350000: shorten"),
     ],
 )
 def test_a_request_that_cannot_be_meant_is_refused(fields: dict[str, Any], told: str) -> None:
@@ -90,7 +96,7 @@ def test_what_is_hidden_or_added_is_read_however_old(store: Store) -> None:
     hat = Product("hat", "红帽 <Hat>", price=0.1, attributes={"warm": True})
     store.write([Update("hat", {"product": hat}), Update("bad", {"hidden": True}), Update("a", {"stock": 1})], 1000)
     assert entries(store, since=5000, standing=True) == {
-        "hat": Entry("hat", 1000, product=hat, standing=True),
+        "hat": Entry("hat", 1000, product=hat, product_at=1000, standing=True),
         "bad": Entry("bad", 1000, hidden=True, standing=True),
     }
 
@@ -115,9 +121,25 @@ def test_many_entries_are_read_page_by_page(aws: dict[str, str]) -> None:
     assert sorted(entries(table)) == [str(number) for number in range(8)]
 
 
+def test_a_product_that_another_version_wrote_is_left_out_with_a_line_in_the_log(
+    aws: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    table = OverlayTable(overlay_table())
+    table.write([Update("a", {"product": Product("a", "Hat")}), Update("b", {"stock": 1})], 1000)
+    boto3.client("dynamodb").update_item(
+        TableName="overlay",
+        Key={"catalogue": {"S": "overlay"}, "product_id": {"S": "a"}},
+        UpdateExpression="SET product = :newer",
+        ExpressionAttributeValues={":newer": {"S": '{"title": 7}'}},
+    )
+    assert entries(table)["a"].product is None
+    assert entries(table)["b"].stock == 1
+    assert "a product of the overlay cannot be read and is left out" in caplog.text
+
+
 def test_a_missing_table_is_unavailable(aws: dict[str, str]) -> None:
     table = OverlayTable("no-such-table")
-    with pytest.raises(Unavailable, match="the overlay table no-such-table: ResourceNotFoundException: try again"):
+    with pytest.raises(Unavailable, match="the overlay table no-such-table: ResourceNotFoundException: look at"):
         table.read(0, standing=True)
     with pytest.raises(Unavailable, match="ResourceNotFoundException"):
         table.write([Update("a", {"stock": 1})], 1000)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from aisle.errors import BadInput
-from aisle.settings import Settings
+from aisle.settings import Settings, aws_region
 
 
 def test_an_empty_environment_gives_the_defaults_and_every_core() -> None:
@@ -27,3 +27,17 @@ def test_a_lambda_function_has_a_thread_for_each_of_its_vcpus(memory_mb: str, th
 def test_a_variable_that_is_no_whole_number_is_named(wrong: str) -> None:
     with pytest.raises(BadInput, match="AISLE_THREADS is"):
         Settings.from_env({"AISLE_THREADS": wrong})
+
+
+@pytest.mark.parametrize(
+    ("environ", "region"),
+    [
+        ({}, None),
+        ({"AWS_REGION": "eu-central-1", "AWS_DEFAULT_REGION": "us-east-1"}, "eu-central-1"),
+        ({"AWS_DEFAULT_REGION": "us-east-1"}, "us-east-1"),
+    ],
+)
+def test_the_region_is_the_one_that_lambda_and_the_command_line_name(
+    environ: dict[str, str], region: str | None
+) -> None:
+    assert aws_region(environ) == region

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from aisle.errors import MissingExtra, Unavailable
+from aisle.settings import aws_region
 
 
 @cache
@@ -19,7 +20,8 @@ def client(service: str, timeout_s: float = 5.0, attempts: int = 3) -> Any:
     except ImportError as exc:
         raise MissingExtra("boto3", "aws") from exc
     retries = {"total_max_attempts": attempts, "mode": "standard"}
-    return boto3.client(service, config=Config(connect_timeout=timeout_s, read_timeout=timeout_s, retries=retries))
+    config = Config(connect_timeout=timeout_s, read_timeout=timeout_s, retries=retries)
+    return boto3.client(service, aws_region(), config=config)
 
 
 @contextmanager

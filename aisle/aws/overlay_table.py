@@ -6,6 +6,8 @@ above what a catalogue needs. `standing` marks what must be read however old it 
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
@@ -13,13 +15,15 @@ from typing import Any
 import msgspec
 
 from aisle.aws.clients import client, told
-from aisle.overlay import Entry, Update
+from aisle.errors import Unavailable
+from aisle.overlay import TIMED, Entry, Update
 from aisle.types import Product
 
 PARTITION = "overlay"
 _FORGOTTEN_S = 7 * 86_400  # how long a forgotten product's item stays, for readers to see that it was forgotten
-_READ_TIMEOUT_S, _WRITE_TIMEOUT_S = 0.5, 5.0
-_REMEDY = "try again shortly; what was sent may be sent twice"
+_READ_TIMEOUT_S, _WRITE_TIMEOUT_S = 0.5, 5.0  # of a call
+_READ_S, _FIRST_READ_S = 1.0, 8.0  # of all pages: inside a request, and at a start, for which Lambda gives ten seconds
+log = logging.getLogger(__name__)
 
 
 class OverlayTable:
@@ -31,7 +35,7 @@ class OverlayTable:
     def write(self, updates: Sequence[Update], now: int) -> None:
         """Raises Unavailable where the table is missing, refuses or does not answer."""
         table = client("dynamodb", timeout_s=_WRITE_TIMEOUT_S)
-        with told(f"the overlay table {self._name}", _REMEDY):
+        with told(f"the overlay table {self._name}", "try again shortly; what was sent may be sent twice"):
             for update in updates:
                 if update.forget:
                     item = self._key(update.product_id) | {
@@ -45,12 +49,13 @@ class OverlayTable:
                     )
 
     def read(self, since: int, standing: bool) -> list[Entry]:
-        """Raises Unavailable where the table is missing, refuses or does not answer within half a second a page."""
-        with told(f"the overlay table {self._name}", _REMEDY):
-            entries = [*self._query("changes", "changed_at", since)]
-            return entries + ([*self._query("standing", "standing", 0)] if standing else [])
+        """Raises Unavailable where the table is missing, refuses or does not answer in time."""
+        until = time.monotonic() + (_FIRST_READ_S if standing else _READ_S)
+        with told(f"the overlay table {self._name}", "look at the table and its throttles"):
+            entries = [*self._query("changes", "changed_at", since, until)]
+            return entries + ([*self._query("standing", "standing", 0, until)] if standing else [])
 
-    def _query(self, index: str, key: str, least: int) -> Iterator[Entry]:
+    def _query(self, index: str, key: str, least: int, until: float) -> Iterator[Entry]:
         pages = client("dynamodb", timeout_s=_READ_TIMEOUT_S, attempts=1).get_paginator("query")
         asked = pages.paginate(
             TableName=self._name,
@@ -60,6 +65,10 @@ class OverlayTable:
             ExpressionAttributeValues={":catalogue": {"S": PARTITION}, ":least": {"N": str(least)}},
         )
         for page in asked:
+            if time.monotonic() > until:
+                raise Unavailable(
+                    f"the overlay table {self._name} takes too long to read", "send fewer changes at once"
+                )
             yield from map(_entry, page["Items"])
 
     @staticmethod
@@ -72,8 +81,8 @@ def _expression(update: Update, now: int) -> dict[str, Any]:
     values: dict[str, Any] = {"changed_at": {"N": str(now)}}
     for name, value in update.values.items():
         values[name] = _attribute(value)
-    offers = [name for name in ("price", "stock") if name in update.values or name in update.cleared]
-    values |= {f"{name}_at": {"N": str(now)} for name in offers}
+    timed = [name for name in TIMED if name in update.values or name in update.cleared]
+    values |= {f"{name}_at": {"N": str(now)} for name in timed}
     if update.values.get("hidden") or "product" in update.values:
         values["standing"] = {"N": str(now)}
     sets = ", ".join(f"#{name} = :{name}" for name in values)
@@ -107,6 +116,16 @@ def _entry(item: dict[str, Any]) -> Entry:
         stock=None if "stock" not in item else int(item["stock"]["N"]),
         stock_at=int(number("stock_at") or 0),
         hidden=item.get("hidden", {}).get("BOOL", False),
-        product=msgspec.json.decode(item["product"]["S"], type=Product) if "product" in item else None,
+        product=_product(item["product"]["S"]) if "product" in item else None,
+        product_at=int(number("product_at") or 0),
         standing="standing" in item,
     )
+
+
+def _product(text: str) -> Product | None:
+    """None, with a line in the log, where another version of aisle wrote what this one cannot read."""
+    try:
+        return msgspec.json.decode(text, type=Product)
+    except msgspec.DecodeError as exc:
+        log.error("a product of the overlay cannot be read and is left out: %s", exc)
+        return None

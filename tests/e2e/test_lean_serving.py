@@ -1,4 +1,5 @@
-"""Serving in an environment of its own: the built package with its core dependencies, and nothing of the workshop.
+"""Serving in an environment of its own: the built package with its core dependencies and Powertools, which the door of
+a Lambda function has besides, and nothing of the workshop.
 
 The package is built from a copy, so that what setuptools leaves behind in a checkout cannot lend it files.
 """
@@ -21,15 +22,18 @@ PROJECT_FILES = ("pyproject.toml", "README.md", "LICENSE")
 ABSENT = ("torch", "transformers", "pandas", "pyarrow", "scipy", "bm25s", "boto3", "matplotlib", "uvicorn", "pytest")
 PROGRAM = """
 import importlib.util, json, sys
+from types import SimpleNamespace
 from functions.search.handler import handler
-answer = handler(json.load(sys.stdin), None)
+context = SimpleNamespace(aws_request_id="1", function_name="search", get_remaining_time_in_millis=lambda: 9000)
+answer = handler(json.load(sys.stdin), context)
+print()  # behind the line of metrics
 print(json.dumps({"answer": answer, "installed": [m for m in sys.argv[1:] if importlib.util.find_spec(m)]}))
 """
 
 
 @pytest.fixture(scope="session")
 def lean_python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The python of a new virtual environment with aisle and no extra. Skips unless slow tests are asked for."""
+    """The python of a new virtual environment with aisle and Powertools. Skips unless slow tests are asked for."""
     if "slow" not in request.config.option.markexpr:
         pytest.skip("installs packages, some 20 s: make test SLOW=1")
     folder = tmp_path_factory.mktemp("lean")
@@ -40,11 +44,11 @@ def lean_python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
         shutil.copy(ROOT / name, source)
     venv.create(folder / "venv", with_pip=True)
     install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c"]
-    subprocess.run([python, *install, ROOT / "constraints.txt", source], check=True)
+    subprocess.run([python, *install, ROOT / "constraints.txt", source, "aws-lambda-powertools"], check=True)
     return python
 
 
-def test_the_handler_answers_with_the_core_dependencies_alone(lean_python: Path, tiny_bundle: Path) -> None:
+def test_the_handler_answers_with_the_core_and_powertools_alone(lean_python: Path, tiny_bundle: Path) -> None:
     seen = call(lean_python, tiny_bundle, "http_get_search.json")
     assert (seen["installed"], seen["answer"]["statusCode"]) == ([], 200)
     assert json.loads(seen["answer"]["body"])["hits"] != []
@@ -61,4 +65,4 @@ def call(python: Path, bundle: Path, event: str) -> dict[str, Any]:
         capture_output=True,
     )
     assert run.returncode == 0, run.stderr.decode()
-    return dict(json.loads(run.stdout))
+    return dict(json.loads(run.stdout.splitlines()[-1]))
