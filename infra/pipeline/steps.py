@@ -44,7 +44,7 @@ def candidate(asked: Environment) -> str:
     bucket, key = asked["AISLE_BUCKET"], asked["AISLE_CATALOGUE"]
     threads = Settings.from_env().threads
     old = fetch(bucket, live(bucket).bundle_id, WORK / "live")
-    catalogue, put_at = _download(bucket, key, WORK, asked["AISLE_ETAG"])
+    catalogue, put_at = _download(bucket, key, WORK / Path(key).name, asked["AISLE_ETAG"])
     # What the overlay was told after the file was put must still be laid over the bundle.
     new = reindex(old, catalogue, WORK / "candidate", None, put_at, threads, print)
     if new.manifest.bundle_id == old.manifest.bundle_id:
@@ -75,9 +75,10 @@ def train(asked: Environment) -> str:
     bucket = asked["AISLE_BUCKET"]
     data, out = WORK / "training", WORK / "trained"
     for key in _keys(bucket, TRAINING):
-        if ".." in Path(key).parts:
-            raise BadInput(f"s3://{bucket}/{key} leads out of {TRAINING}", "give it a name without ..")
-        _download(bucket, key, data / Path(key.removeprefix(TRAINING)).parent)
+        target = (data / key.removeprefix(TRAINING)).resolve()
+        if data.resolve() not in target.parents:
+            raise BadInput(f"s3://{bucket}/{key} leads out of {TRAINING}", "give it a name without .. and //")
+        _download(bucket, key, target)
     data.mkdir(parents=True, exist_ok=True)
     recipe = asked.get("AISLE_RECIPE") or "shop"
     _call([sys.executable, "-m", "aisle", "build", recipe, "--data", str(data), "--out", str(out)])
@@ -94,7 +95,7 @@ def _judgements(bucket: str) -> tuple[list[tuple[str, str]], Gains] | None:
     keys = {Path(key).stem: key for key in _keys(bucket, JUDGEMENTS)}
     if not {"queries", "qrels"} <= keys.keys():
         return None
-    queries, qrels = (_download(bucket, keys[name], WORK / "judgements")[0] for name in ("queries", "qrels"))
+    queries, qrels = (_download(bucket, key, WORK / key)[0] for key in (keys["queries"], keys["qrels"]))
     return read_queries(queries), read_qrels(qrels)
 
 
@@ -104,16 +105,18 @@ def _keys(bucket: str, prefix: str) -> list[str]:
         return [found["Key"] for page in pages for found in page.get("Contents", []) if not found["Key"].endswith("/")]
 
 
-def _download(bucket: str, key: str, folder: Path, etag: str = "") -> tuple[Path, str]:
-    """The file in `folder` under its own name, and when it was put. BadInput: it is another by now than `etag`."""
+def _download(bucket: str, key: str, target: Path, etag: str = "") -> tuple[Path, str]:
+    """The file at `target`, and when it was put. BadInput: it is gone, or another by now than `etag`."""
     s3 = client("s3")
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / Path(key).name
+    target.parent.mkdir(parents=True, exist_ok=True)
     with told(f"s3://{bucket}/{key} could not be read", REMEDY):
         try:
             found = s3.get_object(Bucket=bucket, Key=key, **({"IfMatch": etag} if etag else {}))
         except s3.exceptions.ClientError as exc:
-            if exc.response["Error"].get("Code") not in ("PreconditionFailed", "412"):
+            code = exc.response["Error"].get("Code")
+            if code == "NoSuchKey":
+                raise BadInput(f"s3://{bucket}/{key} was deleted meanwhile", "put it again") from exc
+            if code not in ("PreconditionFailed", "412"):
                 raise
             raise BadInput(f"s3://{bucket}/{key} was replaced meanwhile", "its successor has its own turn") from exc
         with target.open("wb") as out:

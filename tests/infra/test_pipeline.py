@@ -177,6 +177,15 @@ def test_a_file_that_cannot_be_used_says_why(s3: Any, before: Bundle, body: byte
     assert (status, outcome["bundle_id"], reason in outcome["reason"]) == (2, "", True), outcome
 
 
+def test_a_file_that_was_deleted_meanwhile_is_named(s3: Any, before: Bundle) -> None:
+    publish(before, BUCKET)
+    note_live(BUCKET, Live(before.manifest.bundle_id, "1"))
+    asked = {"AISLE_BUCKET": BUCKET, "AISLE_CATALOGUE": KEY, "AISLE_ETAG": "0" * 32}
+    assert steps.main("candidate", asked) == 2
+    reason = json.loads(steps.OUTCOME.read_text())["reason"]
+    assert reason == f"s3://{BUCKET}/{KEY} was deleted meanwhile: put it again"
+
+
 def test_without_a_live_bundle_nothing_is_built(s3: Any) -> None:
     s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"{}")
     status, outcome = candidate(s3)
@@ -237,7 +246,7 @@ TEMPLATE = {
         },
         "SearchVersion0123456789ab": {
             "Type": "AWS::Lambda::Version",
-            "DeletionPolicy": "Retain",
+            "DeletionPolicy": "RetainExceptOnCreate",
             "UpdateReplacePolicy": "Retain",
             "Properties": {"FunctionName": {"Ref": "SearchLambdaFunction"}},
         },
@@ -355,6 +364,19 @@ def test_training_takes_its_files_from_the_bucket_and_publishes_what_it_built(s3
     outcome = json.loads(steps.OUTCOME.read_text())
     assert (steps.WORK / "training/shop/catalogue.csv").read_text() == "product_id,title\n1,hat\n"
     assert fetch(BUCKET, outcome["bundle_id"], tmp_path / "fetched").manifest.recipe == "tiny"
+
+
+@pytest.mark.parametrize("name", ["/{outside}/x", "../../x", "a/../../x"])
+def test_a_training_file_writes_below_its_folder_alone(
+    s3: Any, tmp_path_factory: pytest.TempPathFactory, name: str
+) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    key = f"training/{name.format(outside=outside)}"
+    s3.put_object(Bucket=BUCKET, Key=key, Body=b"x")
+    assert steps.main("train", {"AISLE_BUCKET": BUCKET}) == 2
+    reason = json.loads(steps.OUTCOME.read_text())["reason"]
+    assert reason == f"s3://{BUCKET}/{key} leads out of training/: give it a name without .. and //"
+    assert [*outside.iterdir(), *Path(".").rglob("x")] == []
 
 
 def test_training_that_fails_leaves_the_last_words_of_the_build(s3: Any) -> None:
