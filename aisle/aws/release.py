@@ -10,8 +10,8 @@ import msgspec
 from aisle.aws.clients import client, told
 from aisle.errors import Unavailable
 
-_TIMEOUT_S = 50.0  # of one of two tries; a cold start of search and 64 golden queries take less
-_TRIES = 2  # where Lambda refused or did not answer; together under the timeout of the pre-traffic function
+_TIMEOUT_S = 50.0  # of one try: search is cut off after 29 s, a slow start takes some ten before that
+_TRIES = 2  # where Lambda refused or did not answer; both fit into the 120 s of the pre-traffic function
 
 
 class Replayed(msgspec.Struct, frozen=True):

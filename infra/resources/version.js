@@ -12,7 +12,7 @@ async function name({ resolveConfigurationProperty }) {
 async function resources(serverless) {
   const version = {
     Type: 'AWS::Lambda::Version',
-    DeletionPolicy: 'Retain', // a rollback goes to the version before
+    DeletionPolicy: 'RetainExceptOnCreate', // a rollback goes to the version before, never to one whose deployment failed
     UpdateReplacePolicy: 'Retain',
     Properties: { FunctionName: { Ref: 'SearchLambdaFunction' } },
   };

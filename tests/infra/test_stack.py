@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from aisle.aws import release
 from aisle.operations import OPERATIONS
 from aisle.settings import Settings
 from infra.package import NO_IMAGE, OSLS, ROOT, TEMPLATE, package
@@ -30,7 +31,6 @@ RUNTIME = {
     "urllib3",
 }  # what Lambda's Python brings
 NO_RESOURCE = {  # actions that AWS knows no resource for
-    "cloudwatch:DescribeAlarms",
     "ecr:GetAuthorizationToken",
     "logs:CreateLogDelivery",
     "logs:DeleteLogDelivery",
@@ -40,6 +40,8 @@ NO_RESOURCE = {  # actions that AWS knows no resource for
     "logs:ListLogDeliveries",
     "logs:PutResourcePolicy",
     "logs:UpdateLogDelivery",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
     "xray:PutTelemetryRecords",
     "xray:PutTraceSegments",
 }
@@ -266,9 +268,29 @@ def test_buckets_and_queues_refuse_what_does_not_come_by_tls(template: Template)
             assert str(deny["Condition"]["Bool"]["aws:SecureTransport"]).lower() == "false"
 
 
-def test_the_slow_alarm_rings_near_the_timeout_and_before_it(template: Template, stage: str) -> None:
-    timeout_ms = of_type(template, "AWS::Lambda::Function")["SearchLambdaFunction"]["Timeout"] * 1000
-    assert timeout_ms / 2 < of_type(template, "AWS::CloudWatch::Alarm")["SearchSlowAlarm"]["Threshold"] < timeout_ms
+def test_a_replay_fits_between_the_timeouts_and_the_slow_alarm_rings_before_them(template: Template) -> None:
+    functions = of_type(template, "AWS::Lambda::Function")
+    search_s, hook_s = (functions[f"{name}LambdaFunction"]["Timeout"] for name in ("Search", "Pretraffic"))
+    assert of_type(template, "AWS::CloudWatch::Alarm")["SearchSlowAlarm"]["Threshold"] < search_s * 1000
+    assert 25 <= search_s < 30  # of the HTTP API
+    assert search_s + 10 < release._TIMEOUT_S < hook_s / release._TRIES - 5
+
+
+def test_a_version_is_kept_for_a_rollback_unless_its_own_deployment_failed(template: Template) -> None:
+    (version,) = (found for found in template["Resources"].values() if found["Type"] == "AWS::Lambda::Version")
+    assert (version["DeletionPolicy"], version["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+
+
+def test_traffic_moves_once_its_hook_and_its_alarm_know_the_new_version(template: Template) -> None:
+    alias = template["Resources"]["SearchAlias"]
+    hook = alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]["BeforeAllowTrafficHook"]["Ref"]
+    version = alias["Properties"]["FunctionVersion"]["Fn::GetAtt"][0]
+    knowing = {
+        name
+        for name, resource in template["Resources"].items()
+        if f'"{version}"' in json.dumps(resource.get("Properties", {})) and name != "SearchAlias"
+    }
+    assert knowing == {hook, "SearchVersionErrorsAlarm"} == set(alias["DependsOn"])
 
 
 def test_the_tools_are_pinned_without_an_address() -> None:
