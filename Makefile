@@ -4,7 +4,7 @@ PYTHON ?= python3
 PORT ?= 8000
 STAGE ?= dev
 REGION := $(or $(REGION),$(AWS_REGION),$(AWS_DEFAULT_REGION),us-east-1)
-BUNDLE ?= .aisle/bench-35000
+SAMPLE := $(or $(BUNDLE),.aisle/bench-35000)
 RESULTS ?= .aisle/bench
 AISLE := .venv/bin/aisle
 ARCHITECTURE = $(shell awk '/^architecture:/ {print $$2}' infra/stages/$(STAGE).yml 2>/dev/null)
@@ -33,12 +33,12 @@ check: setup ## lint, formatting and types
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 
-bench: .venv-bench/installed $(BUNDLE)/manifest.json ## time BUNDLE beside its peers on one core, into RESULTS; QUERIES=FILE asks others
+bench: .venv-bench/installed $(SAMPLE)/manifest.json ## time BUNDLE (35,000 products made up) beside its peers on one core, into RESULTS; QUERIES=FILE asks others
 	for benchmark in rerank search cold_start; do \
-	    PYTHONPATH=. .venv-bench/bin/python benchmarks/$$benchmark.py $(BUNDLE) $(if $(QUERIES),--queries $(QUERIES)) \
-	        --out $(RESULTS)/$(notdir $(BUNDLE)).$$benchmark.json || exit 1; \
+	    PYTHONPATH=. .venv-bench/bin/python benchmarks/$$benchmark.py $(SAMPLE) $(if $(QUERIES),--queries $(QUERIES)) \
+	        --out $(RESULTS)/$(notdir $(SAMPLE)).$$benchmark.json || exit 1; \
 	done
-	.venv-bench/bin/python benchmarks/cost.py $(RESULTS)/$(notdir $(BUNDLE)).search.json
+	.venv-bench/bin/python benchmarks/cost.py $(RESULTS)/$(notdir $(SAMPLE)).search.json
 
 bench-growth: setup .aisle/bench-models/manifest.json ## index and search 10,000, 100,000 and 1,000,000 products, into RESULTS
 	.venv/bin/python benchmarks/growth.py .aisle/bench-models --out $(RESULTS)/growth.json
@@ -48,7 +48,7 @@ layer: build/layers/light/$(ARCHITECTURE) ## install what the zip functions shar
 package: setup node_modules/.installed layer ## compile serverless.yml to CloudFormation for STAGE (dev), without an account
 	.venv/bin/python -m infra.package $(STAGE)
 
-deploy: ## put STAGE (dev) into the AWS account of the credentials, REGION us-east-1; AISLE_IMAGE, or else an image around BUNDLE
+deploy: ## put STAGE (dev) into the AWS account of the credentials, REGION us-east-1: an image around BUNDLE, or around what is live; or AISLE_IMAGE
 	@$(PYTHON) -m infra.credentials $(STAGE)
 	@$(MAKE) --no-print-directory layer node_modules/.installed
 	.venv/bin/python -m infra.deploy $(STAGE) $(BUNDLE)
@@ -93,7 +93,7 @@ figures: setup ## put the figures of benchmarks/results/ into the READMEs
 	$(AISLE) index .aisle/bench-models .aisle/bench-35000.jsonl --out .aisle/bench-35000
 
 image: setup ## build the search image around BUNDLE; ARCH=x86_64|arm64, BASE_IMAGE=… and RUNTIME=slim choose another
-	.venv/bin/python -m infra.images.build $(BUNDLE) $(if $(ARCH),--arch $(ARCH)) $(if $(TAG),--tag $(TAG)) \
+	.venv/bin/python -m infra.images.build $(SAMPLE) $(if $(ARCH),--arch $(ARCH)) $(if $(TAG),--tag $(TAG)) \
 	    $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) $(if $(RUNTIME),--runtime $(RUNTIME))
 
 clean: ## remove .venv/, caches and what the demo built

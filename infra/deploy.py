@@ -1,10 +1,10 @@
 """A stage into an AWS account: what `make deploy` does once its tools are there.
 
-    python -m infra.deploy dev .aisle/demo-300
+    python -m infra.deploy dev [.aisle/demo-300]
 
-AISLE_IMAGE names the image of search in the account's registry, with its digest; where it is empty, an image is built
-around the bundle and pushed. Then osls deploys, what is live then is noted beside the bundles, and the pipeline gets
-what it starts from: the sources, and the bundle whose models the next catalogue is indexed with.
+An image is built around the bundle and pushed; without a bundle, around the one that is live. Or AISLE_IMAGE names an
+image in the account's registry, with its digest. Then osls deploys, the pipeline gets what it starts from (the sources,
+and the bundle whose models the next catalogue is indexed with), and what is live is noted beside the bundles.
 """
 
 from __future__ import annotations
@@ -17,36 +17,59 @@ from pathlib import Path
 
 from aisle import __version__
 from aisle.aws.clients import client, told
-from aisle.aws.publishing import bucket_of, publish
-from aisle.bundle import MANIFEST, Bundle
-from aisle.errors import AisleError, BadInput, Unavailable
+from aisle.aws.publishing import Live, bucket_of, fetch, live, publish
+from aisle.bundle import Bundle
+from aisle.errors import AisleError, BadInput, NotFound, Unavailable
 from infra.live import note
 from infra.package import OSLS, ROOT
 from infra.pipeline.source import upload
 from infra.registry import push, repository
 
-REPOSITORY = "aisle"  # of all stages: prod serves the very image that dev has tried
 _IMAGE = re.compile(r"\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[^@:]+@sha256:[0-9a-f]{64}")
 
 
-def deploy(stage: str, bundle: Path) -> str:
-    """What is live afterwards, in words. Raises Unavailable, BadInput, BundleError before anything was changed."""
+def deploy(stage: str, path: Path | None) -> str:
+    """What is live afterwards, in words. Raises BadInput, NotFound, BundleError, Unavailable.
+
+    What it raises before osls begins has changed nothing. Where osls fails, what was live still is. What fails after
+    that leaves the new stack and the note of what was live before: the same command again mends it.
+    """
     with told("AWS does not accept the credentials", "log in again, or name another profile in AWS_PROFILE"):
         client("sts").get_caller_identity()
-    image = os.environ.get("AISLE_IMAGE") or push_image(stage, bundle)
+    image, bundle = os.environ.get("AISLE_IMAGE"), None
+    if image and path:
+        raise BadInput("AISLE_IMAGE carries a bundle already", "name either AISLE_IMAGE or BUNDLE")
+    if not image:
+        bundle = Bundle.open(path) if path else live_bundle(stage, ROOT / ".aisle" / f"{stage}-live")
+        image = push_image(stage, bundle.path)
     if not _IMAGE.fullmatch(image):
         raise BadInput(
             f"AISLE_IMAGE is {image!r}, which is no ECR address with a digest",
-            "name one like 123456789012.dkr.ecr.us-east-1.amazonaws.com/aisle@sha256:..., or unset it",
+            f"name one like 123456789012.dkr.ecr.us-east-1.amazonaws.com/aisle-{stage}@sha256:..., or unset it",
         )
     environment = {**os.environ, "AISLE_IMAGE": image}
     if subprocess.run([OSLS, "deploy", "--stage", stage], cwd=ROOT, env=environment).returncode:
         raise Unavailable(f"osls could not deploy {stage}", "its last lines above say why; what was live still is")
-    live = note(stage)
+    now = hand_over(stage, bundle)
+    return f"{stage}: bundle {now.bundle_id} is live, in version {now.version} of search"
+
+
+def live_bundle(stage: str, folder: Path) -> Bundle:
+    """The bundle that is live, fetched into `folder`. BadInput: none is, so the first one must be named."""
+    bucket = bucket_of(stage)
+    try:
+        bundle_id = live(bucket).bundle_id
+    except NotFound as exc:
+        raise BadInput(f"no bundle is live in {stage}", f"name one: make deploy STAGE={stage} BUNDLE=...") from exc
+    return fetch(bucket, bundle_id, folder)
+
+
+def hand_over(stage: str, bundle: Bundle | None) -> Live:
+    """Leaves the pipeline what it starts from. The note is last: it names no bundle that could not be published."""
     upload(stage)
-    if (bundle / MANIFEST).exists():  # an image that was named may have come without it
-        publish(Bundle.open(bundle), bucket_of(stage))
-    return f"{stage}: bundle {live.bundle_id} is live, in version {live.version} of search"
+    if bundle:
+        publish(bundle, bucket_of(stage))
+    return note(stage)
 
 
 def push_image(stage: str, bundle: Path) -> str:
@@ -57,7 +80,7 @@ def push_image(stage: str, bundle: Path) -> str:
     made = ["make", "image", f"BUNDLE={bundle}", f"ARCH={architecture}", f"TAG={image}"]
     if subprocess.run(made, cwd=ROOT).returncode:
         raise Unavailable("the image could not be built", "its last lines above say why")
-    return push(image, repository(REPOSITORY))
+    return push(image, repository(stage))
 
 
 def _architecture(stage: str) -> str:
@@ -68,9 +91,9 @@ def _architecture(stage: str) -> str:
 
 
 def main() -> int:
-    stage, bundle = sys.argv[1:]
+    stage, *bundle = sys.argv[1:]
     try:
-        print(deploy(stage, Path(bundle)))
+        print(deploy(stage, Path(bundle[0]) if bundle else None))
     except AisleError as exc:
         print("deploy:", exc, file=sys.stderr)
         return 2

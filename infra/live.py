@@ -13,12 +13,11 @@ import sys
 from typing import NamedTuple
 
 from aisle.aws.clients import client, told
-from aisle.aws.publishing import Live, bucket_of, note_live
+from aisle.aws.publishing import REMEDY, Live, bucket_of, note_live
 from aisle.aws.release import replayed
 from aisle.errors import AisleError, BundleError, NotFound
 
 ALIAS = "live"
-REMEDY = "check the credentials (`aws sts get-caller-identity`), the region and what their role allows"
 
 
 class Alias(NamedTuple):

@@ -1,4 +1,4 @@
-"""The account's image registry: one repository, whose images are never changed and whose oldest ones go."""
+"""The account's image registry: a repository a stage, whose images are never changed and whose oldest ones go."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ KEPT = 30  # images; a rollback needs the image of the version that it goes back
 _REMEDY = "check the credentials, the region and what their role allows in ECR"
 
 
-def repository(name: str) -> str:
-    """The address of the repository, which is made where it is missing. Raises Unavailable."""
-    ecr = client("ecr")
+def repository(stage: str) -> str:
+    """The address of the stage's repository, which is made where it is missing. Raises Unavailable."""
+    ecr, name = client("ecr"), f"aisle-{stage}"
     with told(f"the repository {name} could not be made", _REMEDY):
         try:
             made = ecr.create_repository(

@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable
 
 from aisle.aws.clients import client, told
-from aisle.aws.publishing import Live, bucket_of, note_live
+from aisle.aws.publishing import REMEDY, Live, bucket_of, note_live
 from aisle.aws.release import Replayed, replayed
 from aisle.errors import AisleError, BadInput, NotFound, Unavailable
-from infra.live import ALIAS, REMEDY, alias, function
+from infra.live import ALIAS, alias, function
 
 RUNNING = ["Created", "Queued", "InProgress", "Baking", "Ready"]
 _STOP_S = 60

@@ -25,7 +25,7 @@ from aisle.sealing import sealing
 PREFIX = "bundles"
 TAR = "bundle.tar"
 _TIMEOUT_S = 60.0  # of one part on its way; API calls elsewhere are small
-_CREDENTIALS = "check the credentials (`aws sts get-caller-identity`), the region and what their role allows"
+REMEDY = "check the credentials (`aws sts get-caller-identity`), the region and what their role allows"
 _AGAIN = "delete the bundle in S3 and publish it again"
 _WRITES = ("PutObject", "CompleteMultipartUpload")
 
@@ -98,11 +98,14 @@ def live(bucket: str) -> Live:
     with _asked(f"s3://{bucket}/{key} cannot be read"), _in_bucket(bucket):
         written = _read(client("s3", _TIMEOUT_S), bucket, key)
     if written is None:
-        raise NotFound(f"s3://{bucket}/{key} is not there, so no bundle is live", "deploy one: make deploy")
+        raise NotFound(f"s3://{bucket}/{key} is not there, so no bundle is live", "deploy one: make deploy BUNDLE=...")
     try:
         return msgspec.json.decode(written, type=Live)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise BundleError(f"s3://{bucket}/{key} cannot be read ({exc})", "deploy again, which writes it anew") from exc
+        raise BundleError(
+            f"s3://{bucket}/{key} cannot be read ({exc})",
+            "deploy a bundle, which writes it anew: make deploy BUNDLE=...",
+        ) from exc
 
 
 def note_live(bucket: str, now: Live) -> None:
@@ -216,7 +219,7 @@ def _unpack(tar: Any, folder: Path, listed: dict[str, SealedFile]) -> None:
 
 @contextmanager
 def _asked(what: str) -> Iterator[None]:
-    with told(what, _CREDENTIALS):
+    with told(what, REMEDY):
         yield
 
 

@@ -13,8 +13,8 @@ import re
 from typing import Any
 
 from aisle.aws.clients import client, told
+from aisle.aws.publishing import REMEDY
 from aisle.errors import BadInput, Unavailable
-from infra.live import REMEDY
 
 FUNCTION = "SearchLambdaFunction"
 TEMPLATE_KEY = "pipeline/template.json"
@@ -44,10 +44,16 @@ def deploy(stage: str, bucket: str, image: str) -> None:
         s3.put_object(Bucket=bucket, Key=TEMPLATE_KEY, Body=changed.encode())
         cloudformation.update_stack(
             StackName=stack,
-            TemplateURL=f"https://{bucket}.s3.{s3.meta.region_name}.amazonaws.com/{TEMPLATE_KEY}",
+            TemplateURL=template_url(bucket, s3.meta.region_name),
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
         )
         _await(cloudformation, stack)
+
+
+def template_url(bucket: str, region: str) -> str:
+    """The template's address as CloudFormation takes it; China has a domain of its own."""
+    domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    return f"https://{bucket}.s3.{region}.{domain}/{TEMPLATE_KEY}"
 
 
 def _await(cloudformation: Any, stack: str) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from aisle.aws.clients import client, told
-from aisle.aws.publishing import fetch, live, publish
+from aisle.aws.publishing import REMEDY, fetch, live, publish
 from aisle.bundle import Bundle
 from aisle.errors import AisleError, BadInput
 from aisle.evaluation import Gains
@@ -28,7 +28,7 @@ from aisle.indexing import reindex
 from aisle.settings import Settings
 from aisle.tables import read_qrels, read_queries
 from infra.deploy import push_image
-from infra.live import REMEDY, note
+from infra.live import note
 from infra.pipeline.canary import deploy
 from infra.pipeline.gates import gates
 

@@ -14,6 +14,9 @@ from pathlib import Path
 import boto3
 import pytest
 
+from aisle.aws.publishing import Live, note_live, publish
+from aisle.bundle import Bundle
+from infra.deploy import live_bundle
 from infra.package import OSLS, ROOT, osls
 from infra.registry import KEPT, push, repository
 
@@ -37,7 +40,8 @@ UNMADE = {
 }
 TEMPLATE = ROOT / ".serverless/cloudformation-template-update-stack.json"
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-REPOSITORY = "123456789012.dkr.ecr.us-east-1.amazonaws.com/aisle"
+REPOSITORY = "123456789012.dkr.ecr.us-east-1.amazonaws.com/aisle-dev"
+BUCKET = "aisle-dev-bundles-123456789012"
 
 
 @pytest.fixture
@@ -140,7 +144,7 @@ def test_a_file_of_the_aws_tools_promises_credentials(tmp_path: Path) -> None:
 
 def test_an_image_without_a_digest_is_not_deployed(aws: dict[str, str]) -> None:
     tagged = f"{REPOSITORY}:latest"
-    ran = run(sys.executable, "-m", "infra.deploy", "dev", "nowhere", **{**aws, "AISLE_IMAGE": tagged})
+    ran = run(sys.executable, "-m", "infra.deploy", "dev", **{**aws, "AISLE_IMAGE": tagged})
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr.startswith(f"deploy: AISLE_IMAGE is {tagged!r}, which is no ECR address with a digest: ")
 
@@ -151,6 +155,37 @@ def test_a_bundle_that_is_not_there_is_not_deployed(aws: dict[str, str]) -> None
     assert ran.stderr.startswith("deploy: nowhere")
 
 
+def test_an_image_and_a_bundle_are_not_deployed_together(aws: dict[str, str]) -> None:
+    ran = run(sys.executable, "-m", "infra.deploy", "dev", "nowhere", **{**aws, "AISLE_IMAGE": image("1")})
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr == "deploy: AISLE_IMAGE carries a bundle already: name either AISLE_IMAGE or BUNDLE\n"
+
+
+def test_the_first_deployment_wants_a_bundle(aws: dict[str, str]) -> None:
+    for _ in range(2):
+        ran = run(sys.executable, "-m", "infra.deploy", "dev", **aws)
+        assert (ran.returncode, ran.stdout) == (2, "")
+        assert ran.stderr == "deploy: no bundle is live in dev: name one: make deploy STAGE=dev BUNDLE=...\n"
+        boto3.client("s3").create_bucket(Bucket=BUCKET)  # of a first deployment that failed
+
+
+def test_make_deploy_names_a_bundle_only_where_one_is_given() -> None:
+    commands = [run("make", "-n", "deploy", *given).stdout.splitlines()[-1] for given in ((), ("BUNDLE=mine",))]
+    assert commands == [".venv/bin/python -m infra.deploy dev ", ".venv/bin/python -m infra.deploy dev mine"]
+
+
+def test_what_is_live_is_deployed_where_no_bundle_is_named(
+    aws: dict[str, str], tiny_bundle: Path, tmp_path: Path
+) -> None:
+    boto3.client("s3").create_bucket(Bucket=BUCKET)
+    bundle = Bundle.open(tiny_bundle)
+    publish(bundle, BUCKET)
+    note_live(BUCKET, Live(bundle.manifest.bundle_id, "7"))
+    for _ in range(2):  # over what an earlier deployment fetched, too
+        found = live_bundle("dev", tmp_path / "live")
+        assert (found.path, found.manifest) == (tmp_path / "live", bundle.manifest)
+
+
 def test_credentials_that_aws_refuses_are_named(aws: dict[str, str]) -> None:
     nobody = {**aws, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
     ran = run(sys.executable, "-m", "infra.deploy", "dev", "nowhere", **nobody)
@@ -159,11 +194,12 @@ def test_credentials_that_aws_refuses_are_named(aws: dict[str, str]) -> None:
 
 
 def test_the_registry_keeps_images_as_they_are_and_some_of_them(aws: dict[str, str]) -> None:
-    assert repository("aisle") == repository("aisle") == REPOSITORY
+    assert repository("dev") == repository("dev") == REPOSITORY
+    assert repository("prod") == REPOSITORY.replace("aisle-dev", "aisle-prod")  # dev's pushes let none of prod's go
     ecr = boto3.client("ecr")
-    (made,) = ecr.describe_repositories()["repositories"]
+    made, _ = ecr.describe_repositories()["repositories"]
     assert (made["imageTagMutability"], made["imageScanningConfiguration"]) == ("IMMUTABLE", {"scanOnPush": True})
-    (rule,) = json.loads(ecr.get_lifecycle_policy(repositoryName="aisle")["lifecyclePolicyText"])["rules"]
+    (rule,) = json.loads(ecr.get_lifecycle_policy(repositoryName="aisle-dev")["lifecyclePolicyText"])["rules"]
     assert rule["selection"]["countNumber"] == KEPT
 
 
@@ -182,9 +218,9 @@ def test_an_image_that_is_in_the_registry_is_not_sent_again(aws: dict[str, str])
         manifest = json.dumps(
             {"schemaVersion": 2, "mediaType": MANIFEST, "config": {"digest": f"sha256:{image_id}"}, "layers": []}
         )
-        repository("aisle")
+        repository("dev")
         kept = boto3.client("ecr").put_image(
-            repositoryName="aisle", imageManifest=manifest, imageTag=f"0.1.0-test-arm64-{image_id[:12]}"
+            repositoryName="aisle-dev", imageManifest=manifest, imageTag=f"0.1.0-test-arm64-{image_id[:12]}"
         )
         assert push(local, REPOSITORY) == f"{REPOSITORY}@{kept['image']['imageId']['imageDigest']}"
     finally:

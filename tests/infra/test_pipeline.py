@@ -19,12 +19,13 @@ from loopback import Request, Response, forward, serving
 
 from aisle.aws.publishing import Live, fetch, live, note_live, publish
 from aisle.bundle import Bundle
-from aisle.errors import BadInput, NotFound, Unavailable
+from aisle.errors import BadInput, BundleError, NotFound, Unavailable
 from aisle.indexing import reindex
 from aisle.products import Products
+from infra.deploy import hand_over
 from infra.pipeline import canary, steps
 from infra.pipeline.gates import MAX_DROPPED, Gate, gates
-from infra.pipeline.source import upload
+from infra.pipeline.source import packed, upload
 
 ROOT = Path(__file__).parents[2]
 BUCKET = "aisle-dev-bundles-123456789012"
@@ -296,6 +297,11 @@ def test_the_canary_changes_the_image_and_the_version_and_nothing_else() -> None
     assert canary.with_image(changed, NEW) != changed  # another deployment publishes another version
 
 
+@pytest.mark.parametrize(("region", "domain"), [("eu-central-1", "amazonaws.com"), ("cn-north-1", "amazonaws.com.cn")])
+def test_the_template_lies_under_the_domain_of_its_region(region: str, domain: str) -> None:
+    assert canary.template_url("shop", region) == f"https://shop.s3.{region}.{domain}/pipeline/template.json"
+
+
 def test_the_canary_step_puts_the_image_behind_the_alias_and_notes_what_is_live(stack: Any) -> None:
     assert alias() == "1"
     asked = {"AISLE_STAGE": "dev", "AISLE_BUCKET": BUCKET, "AISLE_BUNDLE_ID": "2" * 16, "AISLE_IMAGE": NEW}
@@ -306,6 +312,25 @@ def test_the_canary_step_puts_the_image_behind_the_alias_and_notes_what_is_live(
     assert found["Code"]["ImageUri"] == NEW
     numbers = boto3.client("lambda").list_versions_by_function(FunctionName="aisle-dev-search")["Versions"]
     assert [version["Version"] for version in numbers] == ["$LATEST", "1", "2"]
+
+
+def test_a_deployment_notes_what_is_live_after_all_that_the_pipeline_starts_from(
+    stack: Any, s3: Any, before: Bundle
+) -> None:
+    def listed() -> list[str]:
+        return [found["Key"] for found in s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
+
+    golden = before.path / "golden.json"
+    sealed = golden.read_bytes()
+    golden.write_bytes(b"{}")
+    with pytest.raises(BundleError):
+        hand_over("dev", before)
+    assert listed() == ["pipeline/source.zip"]
+    golden.write_bytes(sealed)
+    assert hand_over("dev", before) == live(BUCKET) == Live("1" * 16, "1")
+    address = f"bundles/{before.manifest.bundle_id}"
+    published = [f"{address}/bundle.tar", f"{address}/manifest.json"]
+    assert listed() == [*published, "bundles/live.json", "pipeline/source.zip"]
 
 
 def test_a_stack_that_goes_back_leaves_its_reason(stack: Any, aws: dict[str, str]) -> None:
@@ -352,9 +377,25 @@ def test_a_canary_without_a_stack_or_with_a_foreign_one_is_told(s3: Any) -> None
 
 def test_the_sources_are_uploaded_as_the_build_project_wants_them(s3: Any) -> None:
     assert upload("dev") == f"s3://{BUCKET}/pipeline/source.zip"
-    packed = s3.get_object(Bucket=BUCKET, Key="pipeline/source.zip")["Body"].read()
-    with zipfile.ZipFile(BytesIO(packed)) as archive:
+    sources = s3.get_object(Bucket=BUCKET, Key="pipeline/source.zip")["Body"].read()
+    with zipfile.ZipFile(BytesIO(sources)) as archive:
         assert {"pyproject.toml", "constraints.txt", "aisle/bundle.py", "infra/rollback.py"} <= {*archive.namelist()}
+
+
+def test_the_sources_are_the_files_that_git_knows_as_they_lie_here(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"the sources cannot be packed .*: deploy from a git checkout"):
+        packed(tmp_path)
+    names = ("edited.yml", "deleted.py", "sub/added.yml")
+    (tmp_path / "sub").mkdir()
+    for name in (*names, "unknown.txt"):
+        (tmp_path / name).write_text("as it was")
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    subprocess.run(["git", "add", *names], cwd=tmp_path, check=True)
+    (tmp_path / "edited.yml").write_text("as it is")
+    (tmp_path / "deleted.py").unlink()
+    with zipfile.ZipFile(BytesIO(packed(tmp_path))) as archive:
+        found = {name: archive.read(name).decode() for name in archive.namelist()}
+    assert found == {"edited.yml": "as it is", "sub/added.yml": "as it was"}
 
 
 def test_training_takes_its_files_from_the_bucket_and_publishes_what_it_built(s3: Any, tmp_path: Path) -> None:
