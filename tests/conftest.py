@@ -1,4 +1,4 @@
-"""What every test may ask for: the folder of real data sets, if whoever runs the tests has it."""
+"""What every test may ask for: real data sets, a tiny bundle, an emulated account; and which tests run when."""
 
 import os
 import warnings
@@ -12,6 +12,14 @@ from infra.emulated import emulated_aws, reset
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--data", metavar="DIR", help="folder of the real data sets; default: AISLE_DATA")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Slow tests run where -m names them."""
+    if "slow" not in config.option.markexpr:
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="slow: make test SLOW=1"))
 
 
 @pytest.fixture

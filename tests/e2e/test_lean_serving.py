@@ -32,10 +32,8 @@ print(json.dumps({"answer": answer, "installed": [m for m in sys.argv[1:] if imp
 
 
 @pytest.fixture(scope="session")
-def lean_python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The python of a new virtual environment with aisle and Powertools. Skips unless slow tests are asked for."""
-    if "slow" not in request.config.option.markexpr:
-        pytest.skip("installs packages, some 20 s: make test SLOW=1")
+def lean_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The python of a new virtual environment with aisle and Powertools."""
     folder = tmp_path_factory.mktemp("lean")
     source, python = folder / "source", folder / "venv" / "bin" / "python"
     for name in PACKAGES:

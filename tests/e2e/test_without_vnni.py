@@ -40,10 +40,8 @@ def scores(bundle: Path, *emulator: str) -> np.ndarray:
 
 
 @pytest.fixture
-def haswell(request: pytest.FixtureRequest) -> list[str]:
-    """The command that runs a program on a processor with AVX2 alone. Skips unless slow tests are asked for."""
-    if "slow" not in request.config.option.markexpr:
-        pytest.skip("emulates a processor, a minute: make test SLOW=1")
+def haswell() -> list[str]:
+    """The command that runs a program on a processor with AVX2 alone."""
     if not shutil.which("qemu-x86_64"):
         pytest.skip("needs qemu-x86_64 (Debian's qemu-user)")
     return ["qemu-x86_64", "-cpu", "Haswell"]

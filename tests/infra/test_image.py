@@ -60,7 +60,7 @@ class Built:
 
 @pytest.fixture(scope="module", params=["slim", "lambda"])
 def image(request: pytest.FixtureRequest, tiny_bundle: Path) -> Iterator[Built]:
-    require(request)
+    require()
     tag = f"localhost/aisle-test/search:{request.param}"
     base = {"slim": debian, "lambda": lambda_like}[request.param](), request.param
     built = make_image(tiny_bundle, *base, tag)

@@ -27,6 +27,8 @@ from infra.pipeline import canary, steps
 from infra.pipeline.gates import MAX_DROPPED, Gate, gates
 from infra.pipeline.source import packed, upload
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 BUCKET = "aisle-dev-bundles-123456789012"
 KEY = "catalogue/products.jsonl"

@@ -16,6 +16,8 @@ from loopback import Request, Response, forward, serving
 
 from infra.emulated import emulated_aws, reset
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 DEFINITION = ROOT / "infra/pipeline/state-machine.asl.json"
 EVENT = json.loads((ROOT / "tests/events/s3_catalogue_created.json").read_text())

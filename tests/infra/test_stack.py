@@ -18,6 +18,8 @@ from aisle.operations import OPERATIONS
 from aisle.settings import Settings
 from infra.package import NO_IMAGE, OSLS, ROOT, TEMPLATE, package
 
+pytestmark = pytest.mark.slow
+
 STAGES = ("dev", "prod")
 LAYER = ROOT / "build/layers/light/python"
 CHECKOV = ROOT / ".venv-infra/bin/checkov"

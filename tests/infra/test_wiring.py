@@ -35,6 +35,8 @@ from infra.emulator import FunctionFailed
 from infra.gateway import Gateway, Invoke, serving
 from infra.package import OSLS, ROOT
 
+pytestmark = pytest.mark.slow
+
 STACK = "aisle-dev"
 TABLE = "aisle-dev-overlay"
 FRESH_S = 10  # the most that a test waits for an overlay whose cache is two seconds old
