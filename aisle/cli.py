@@ -152,7 +152,9 @@ def _evaluate(command: ArgumentParser) -> None:
 
 
 def _publish(command: ArgumentParser) -> None:
-    command.add_argument("--stage", default="dev", help="whose bundles bucket in this account (default: dev)")
+    command.add_argument(
+        "--stage", type=stage, default="dev", help="whose bundles bucket in this account (default: dev)"
+    )
     command.add_argument("--bucket", metavar="NAME", help="another bucket than the stage's")
 
 

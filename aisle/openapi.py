@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from aisle import __version__
+from aisle.access import OPENS
 from aisle.decoding import COMMA_SEPARATED
 from aisle.operations import OPERATIONS, Operation
 from aisle.schema import REF, Schema, schemas
@@ -75,8 +76,6 @@ _KEYS = {
     "secret": "authorization: Bearer sk_..., which stays on the shop's own server. A laptop asks for none.",
 }
 
-_OPENED_BY = {"none": [], "publishable": ["publishable", "secret"], "secret": ["secret"]}
-
 
 @cache
 def document() -> Schema:
@@ -118,7 +117,8 @@ def _operation(operation: Operation, response: Schema, parameters: Schema, body:
         "tags": [operation.function],
         "parameters": [_parameter(name, operation, parameters) for name in parameters["properties"]],
     }
-    described["security"] = [{key: []} for key in _OPENED_BY[operation.key]] + [{}]  # {}: by nothing, on a laptop
+    opened_by = [kind for kind, opens in OPENS.items() if operation.key in opens]
+    described["security"] = [{kind: []} for kind in opened_by] + [{}]  # {}: by nothing, on a laptop
     if operation.key != "none":
         errors += [401, 403]
     if operation.body is not None:

@@ -50,6 +50,16 @@ class Update(Struct, frozen=True):
     cleared: tuple[str, ...] = ()
     forget: bool = False
 
+    @property
+    def timed(self) -> list[str]:
+        """The fields that get the time of this update."""
+        return [name for name in TIMED if name in self.values or name in self.cleared]
+
+    @property
+    def stands(self) -> bool:
+        """Whether a bundle made later must know of it too."""
+        return bool(self.values.get("hidden")) or "product" in self.values
+
 
 class Store(Protocol):
     """Where entries are kept. Both raise Unavailable where it does not answer."""
@@ -139,7 +149,7 @@ def updated(entry: Entry | None, update: Update, now: int) -> Entry:
     if update.forget:
         return Entry(update.product_id, now)
     values: dict[str, Any] = dict.fromkeys(update.cleared) | update.values
-    values |= {f"{name}_at": now for name in TIMED if name in values}
-    if update.values.get("hidden") or "product" in update.values:
+    values |= {f"{name}_at": now for name in update.timed}
+    if update.stands:
         values["standing"] = True
     return msgspec.structs.replace(entry or Entry(update.product_id, now), changed_at=now, **values)

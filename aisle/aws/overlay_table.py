@@ -16,7 +16,7 @@ import msgspec
 
 from aisle.aws.clients import client, told
 from aisle.errors import Unavailable
-from aisle.overlay import TIMED, Entry, Update
+from aisle.overlay import Entry, Update
 from aisle.types import Product
 
 PARTITION = "overlay"
@@ -81,9 +81,8 @@ def _expression(update: Update, now: int) -> dict[str, Any]:
     values: dict[str, Any] = {"changed_at": {"N": str(now)}}
     for name, value in update.values.items():
         values[name] = _attribute(value)
-    timed = [name for name in TIMED if name in update.values or name in update.cleared]
-    values |= {f"{name}_at": {"N": str(now)} for name in timed}
-    if update.values.get("hidden") or "product" in update.values:
+    values |= {f"{name}_at": {"N": str(now)} for name in update.timed}
+    if update.stands:
         values["standing"] = {"N": str(now)}
     sets = ", ".join(f"#{name} = :{name}" for name in values)
     removes = ", ".join(f"#{name}" for name in (*update.cleared, "expires"))
