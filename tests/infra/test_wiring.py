@@ -475,7 +475,7 @@ def test_events_of_another_kind_let_nobody_in_and_break_nothing(service: Service
             continue
         assert answer.get("isAuthorized", False) is False
         assert answer.get("statusCode", 400) >= 400
-    assert service.search("shoes")["degraded"] == []
+    until(lambda: service.search("shoes")["degraded"] == [])  # one that was started anew may find the table slow
 
 
 def test_a_route_that_is_called_too_often_says_so_and_recovers(service: Service) -> None:
