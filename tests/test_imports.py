@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 
 # From the ground up: a module imports its own layer and those before it.
 LAYERS = {
-    "ground": "__init__ errors markup text timings types",
+    "ground": "__init__ errors markup shopping text timings types",
     "primitives": "bundle dense encoder evaluation golden keys lexical mapped onnx products report sealing spelling "
     "tables",
     "domain": "catalogue filters lexicon merchandising overlay pair_scorer pairs price_phrase ranker reranker suggest "
