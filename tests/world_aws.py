@@ -27,6 +27,16 @@ def resources() -> dict[str, Any]:
 
 def overlay_table(name: str = "overlay") -> str:
     """The name of a new table with the keys and indexes of the stack's overlay table."""
-    declared = resources()["OverlayTable"]["Properties"]
-    boto3.client("dynamodb").create_table(TableName=name, **{key: declared[key] for key in _TABLE})
+    return _table("OverlayTable", name)
+
+
+def profiles_table(name: str = "profiles") -> str:
+    """The name of a new table with the keys of the stack's table of profiles."""
+    return _table("ProfilesTable", name)
+
+
+def _table(logical: str, name: str) -> str:
+    declared = resources()[logical]["Properties"]
+    made = {key: declared[key] for key in _TABLE if key in declared}
+    boto3.client("dynamodb").create_table(TableName=name, **made)
     return name
