@@ -174,7 +174,8 @@ def _keys(command: ArgumentParser) -> None:
     command.add_argument("--stage", type=stage, required=True, help="whose keys, such as dev or prod")
     change = command.add_mutually_exclusive_group()
     kinds = ("publishable", "secret")
-    change.add_argument("--rotate", choices=kinds, help="bring out a new key of this kind beside the old one")
+    rotated = (*kinds, "pseudonym")
+    change.add_argument("--rotate", choices=rotated, help="bring out a new key of this kind beside the old one")
     change.add_argument("--retire", choices=kinds, help="take the older key of this kind out of use")
 
 

@@ -1,6 +1,7 @@
 """What `aisle keys` does: make the first keys of a stage, list, rotate and retire them.
 
-A new key is printed once and kept nowhere: the parameter holds its hash. This door alone draws the random bytes.
+A new key is printed once and kept nowhere: the parameter holds its hash. The key of the pseudonyms is never printed:
+nobody outside needs it. This door alone draws the random bytes.
 """
 
 import secrets
@@ -11,6 +12,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from aisle.aws.key_parameter import parameter_name, read_keys, write_keys
+from aisle.aws.pseudonym_secret import put_pseudonym_key, secret_name
 from aisle.errors import NotFound
 from aisle.keys import KINDS, RANDOM_BYTES, Keys, Kind, make_key, retired, with_key
 from aisle.terminal import table
@@ -18,6 +20,10 @@ from aisle.terminal import table
 
 def keys(asked: Namespace) -> int:
     """Prints new keys, else the kept ones: two columns or a table on a terminal, JSON lines in a pipe."""
+    if asked.rotate == "pseudonym":
+        put_pseudonym_key(secret_name(asked.stage), secrets.token_hex(RANDOM_BYTES))
+        _tell("rotated; functions use it within five minutes, and find what the key before it wrote")
+        return 0
     name = parameter_name(asked.stage)
     kept = read_keys(name)
     if kept is None:

@@ -10,6 +10,7 @@ import pytest
 
 from aisle.aws.clients import client
 from aisle.aws.key_parameter import KeyParameter, read_keys, write_keys
+from aisle.aws.pseudonym_secret import read_pseudonyms
 from aisle.cli import COMMANDS, main
 from aisle.errors import Unavailable
 from aisle.keys import Keys, kind_of, make_key, with_key
@@ -94,6 +95,21 @@ def test_a_terminal_shows_whole_keys_however_narrow_it_is(
 def test_the_example_in_the_help_works(aws: dict[str, str], capsys: Capture) -> None:
     assert main(COMMANDS["keys"][1].split()[1:]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_the_key_of_the_pseudonyms_is_rotated_and_never_printed(aws: dict[str, str], capsys: Capture) -> None:
+    assert failed(capsys, "--stage", "dev", "--rotate", "pseudonym").startswith(
+        "secret aisle/dev/pseudonyms cannot be written: ResourceNotFoundException"
+    )
+    boto3.client("secretsmanager").create_secret(Name="aisle/dev/pseudonyms", SecretString="a" * 64)
+    before = read_pseudonyms("aisle/dev/pseudonyms")
+    assert ran(capsys, "--rotate", "pseudonym") == (
+        [],
+        "rotated; functions use it within five minutes, and find what the key before it wrote\n",
+    )
+    after = read_pseudonyms("aisle/dev/pseudonyms")
+    assert after.all("ann") == (after.of("ann"), before.of("ann"))
+    assert after.of("ann") != before.of("ann")
 
 
 def test_stages_have_keys_of_their_own(aws: dict[str, str], capsys: Capture) -> None:
