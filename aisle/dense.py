@@ -141,12 +141,21 @@ class Dense:
 
     def some(self, rows: NDArray[np.int64], query: NDArray[np.float32]) -> NDArray[np.float32]:
         """(len(rows),) float32 cosines of some rows."""
+        return self._cosines(self._gathered(rows), query)
+
+    def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(len(rows), dim) float32, unit length but for rounding."""
+        return self._gathered(rows).astype(np.float32) / np.float32(127)
+
+    def _gathered(self, rows: NDArray[np.int64]) -> NDArray[np.int8]:
         own = rows < len(self.rows)
         inside = rows[own]
-        cosines = np.empty(len(rows), np.float32)
-        cosines[own] = self._cosines(self.rows[self._lists.position[inside] if self._lists else inside], query)
-        cosines[~own] = self._cosines(self._added[rows[~own] - len(self.rows)], query)
-        return cosines
+        vectors = self.rows[self._lists.position[inside] if self._lists else inside]
+        if len(inside) == len(rows):
+            return vectors
+        gathered = np.empty((len(rows), self.rows.shape[1]), np.int8)
+        gathered[own], gathered[~own] = vectors, self._added[rows[~own] - len(self.rows)]
+        return gathered
 
     @staticmethod
     def _cosines(rows: NDArray[np.int8], query: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -76,29 +76,54 @@ class RecommendationRequest(Struct, frozen=True, forbid_unknown_fields=True):
     explain: bool = False
 
 
+class NeighbourRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """Products beside the one that a page shows."""
+
+    product_id: ProductId
+    k: Annotated[int, Meta(ge=1, le=MAX_K)] = 10
+    lang: Language | None = None
+    filters: Filters = Filters()
+    exclude: Annotated[list[ProductId], Meta(max_length=MAX_EXCLUDED)] = []
+    explain: bool = False
+
+
+Reason = Literal[
+    "bought",
+    "bought_again",
+    "seen",
+    "in_cart",
+    "like_bought",
+    "like_seen",
+    "with",
+    "similar",
+    "popular",
+    "rated",
+    "new",
+]
+Route = Literal["behaviour", "content", "popular"]
+
+
 class Because(Struct, frozen=True, omit_defaults=True):
     """Why a product is recommended, from facts alone: `text` in the language asked for."""
 
-    kind: Literal[
-        "bought", "bought_again", "seen", "in_cart", "like_bought", "like_seen", "with", "similar", "popular", "new"
-    ]
+    kind: Reason
     text: str
     products: list[str] = []  # of the shopper's history, or the product asked about
 
 
 class Recommendation(Struct, frozen=True, omit_defaults=True):
-    """A product of the answer; `because` and `explain` where explain was asked for."""
+    """A product of the answer; `because` where explain was asked for and something true can be said."""
 
     hit: Hit
     because: Because | None = None
 
 
 class RecommendationResponse(Struct, frozen=True):
-    """`route`: what was known: "behaviour" of this shopper, "content" of what they looked at, or only what is "popular"."""
+    """`route`: what it rests on: this shopper's "behaviour", the "content" of what they saw, or what is "popular"."""
 
     query_id: str
     bundle_id: str
-    route: Literal["behaviour", "content", "popular"]
+    route: Route
     degraded: list[str]  # "profile": it could not be read in time; "overlay": as in a search
     hits: list[Recommendation]
     timings_ms: dict[str, float]

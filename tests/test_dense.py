@@ -69,3 +69,15 @@ def test_the_cosines_of_some_rows_are_theirs(clustered: NDArray[np.float32], mos
 @pytest.mark.parametrize(("k", "wanted"), [(0, []), (1, [1]), (3, [1, 3, 0]), (9, [1, 3, 0, 2, 4])])
 def test_top_rows_breaks_ties_by_row(k: int, wanted: list[int]) -> None:
     assert top_rows(np.array([0.5, 0.9, 0.1, 0.9, 0.1], np.float32), k).tolist() == wanted
+
+
+def test_vectors_of_some_rows_come_in_the_order_asked_also_from_lists_and_added_ones(
+    clustered: NDArray[np.float32],
+) -> None:
+    added = np.eye(16, dtype=np.float32)[:2]
+    rows = np.array([9001, 5, 8999, 9000])
+    wanted = np.stack([added[1], clustered[5], clustered[8999], added[0]])
+    for most_whole in (1000, 10_000):
+        dense = Dense.build(clustered, most_whole).beside(added)
+        assert np.abs(dense.vectors(rows) - wanted).max() < 0.005
+        assert dense.some(rows, wanted[1]) == pytest.approx(wanted @ wanted[1], abs=0.02)
