@@ -7,7 +7,7 @@ bought together here, and nothing popular.
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,13 +22,19 @@ HALF_LIFE_MS = 14 * 86_400_000
 EVIDENCE = 3  # products of the history that are named for each
 
 
+class Spoke(NamedTuple):
+    """`route`: by "content", from these `rows` of the history, or "rated" by the catalogue."""
+
+    route: str
+    rows: tuple[int, ...] = ()
+
+
 class Found(NamedTuple):
-    """`rows` best first with falling `scores` in 0..1; for each why, and the history's rows that spoke for it."""
+    """`rows` best first with falling `scores` in 0..1, and what spoke for each."""
 
     rows: Rows
     scores: NDArray[np.float32]
-    routes: Sequence[str]
-    evidence: Sequence[Sequence[int]]
+    evidence: list[Spoke]
 
 
 class ContentRecommender:
@@ -37,25 +43,14 @@ class ContentRecommender:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    def recommend(
-        self,
-        history: Sequence[Act],
-        now_ms: int,
-        k: int,
-        *,
-        new: bool,
-        allowed: Mask | None,
-        exclude: Set[int],
-        session: bool = False,
-    ) -> Found:
-        """The k best rows `allowed`; `new`: none that was bought. `session`: none of the acts fades."""
+    def recommend(self, history: Sequence[Act], now_ms: int, k: int, *, new: bool, allowed: Mask | None) -> Found:
+        """The k best rows `allowed`; `new`: none that was bought."""
         acts = [act for act in history if act.kind in WEIGHTS]
         rows = self._parts.products.find_all([act.product_id for act in acts])
         known = rows >= 0
-        ages = np.array([0 if session else max(now_ms - act.at_ms, 0) for act in acts])
+        ages = np.array([max(now_ms - act.at_ms, 0) for act in acts])
         weights = np.array([WEIGHTS[act.kind] for act in acts]) * 0.5 ** (ages / HALF_LIFE_MS)
         open_to = self._open(allowed)
-        open_to[[*exclude]] = False
         if new:
             bought = np.array([act.kind == "purchase" for act in acts], bool)
             open_to[rows[known & bought]] = False
@@ -67,8 +62,8 @@ class ContentRecommender:
         taste = weight @ vectors
         best, scores = self._nearest(taste / max(float(np.linalg.norm(taste)), 1e-12), open_to, k)
         said = (self._parts.dense.vectors(best) @ vectors.T) * weight  # (m, history)
-        evidence = [seen[line].tolist() for line in np.argsort(-said, axis=1, kind="stable")[:, :EVIDENCE]]
-        return Found(best, scores, ["content"] * len(best), evidence)
+        spoke = seen[np.argsort(-said, axis=1, kind="stable")[:, :EVIDENCE]].tolist()
+        return Found(best, scores, [Spoke("content", tuple(rows)) for rows in spoke])
 
     def similar(self, row: int, k: int, allowed: Mask | None) -> tuple[Rows, NDArray[np.float32]]:
         """The k rows nearest to `row`, itself left out, and their scores."""
@@ -92,4 +87,4 @@ class ContentRecommender:
         rows = np.flatnonzero(allowed)
         rating = np.nan_to_num(self._parts.columns.rating[rows] / np.float32(5))
         best = top_rows(rating, k)
-        return Found(rows[best], rating[best], ["rated"] * len(best), [()] * len(best))
+        return Found(rows[best], rating[best], [Spoke("rated")] * len(best))

@@ -61,14 +61,17 @@ def of_history(
     did: Mapping[str, Kind],
     lang: str | None,
 ) -> Because | None:
-    """The reason for `shown` from the history's products `evidence`, the most telling first; `did`: see `strongest`."""
-    named = [product for product in evidence if product.product_id in did][:NAMED]
+    """The reason for `shown` from the history's products `evidence`, the most telling first; `did`: see `strongest`.
+
+    Where the history has `shown` itself among them, that is the reason.
+    """
+    named = [product for product in evidence if product.product_id in did]
+    named = [product for product in named if product.product_id == shown.product_id] or named[:NAMED]
     if not named:
         return None
     first, own = named[0], named[0].product_id == shown.product_id
     said = _OF_HISTORY["again" if own else relation, did[first.product_id]]
-    ids = [product.product_id for product in named if own == (product.product_id == shown.product_id)]
-    return _because(said, title(first, lang), ids, lang)
+    return _because(said, title(first, lang), [product.product_id for product in named], lang)
 
 
 def of_product(relation: Literal["together", "similar"], asked: Product, lang: str | None) -> Because:

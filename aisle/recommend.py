@@ -8,7 +8,7 @@ flow knows no clock, file or network: they are handed in.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol, get_args
 
 import msgspec
@@ -43,36 +43,34 @@ History = Callable[[], Sequence[Act] | None]  # a shopper's acts; None where the
 Near = Callable[[int, int, Mask | None], tuple[Rows, NDArray[np.float32]]]
 
 
+class Evidence(Protocol):
+    """`route`: "behaviour" or "content" of the shopper, "popular" by the log's counts, "rated" by the catalogue."""
+
+    @property
+    def route(self) -> str: ...
+    @property
+    def rows(self) -> Sequence[int]: ...  # of the history, that spoke for it, the strongest first
+
+
 class Recommended(Protocol):
-    """Rows best first, with falling scores in 0..1. `routes`: for each "behaviour" or "content" of the shopper, or
-    "popular" by the log's counts, or "rated" by the catalogue. `evidence`: the history's rows that spoke for it."""
+    """Rows best first, with falling scores in 0..1 and what speaks for each."""
 
     @property
     def rows(self) -> Rows: ...
     @property
     def scores(self) -> NDArray[np.float32]: ...
     @property
-    def routes(self) -> Sequence[str]: ...
-    @property
-    def evidence(self) -> Sequence[Sequence[int]]: ...
+    def evidence(self) -> Sequence[Evidence]: ...
 
 
 class Recommender(Protocol):
     """What proposes. Rows are those of the bundle's products; unknown ids of a history are passed over."""
 
     def recommend(
-        self,
-        history: Sequence[Act],
-        now_ms: int,
-        k: int,
-        *,
-        new: bool,
-        allowed: Mask | None,
-        exclude: Set[int],
-        session: bool = False,
+        self, history: Sequence[Act], now_ms: int, k: int, /, *, new: bool, allowed: Mask | None
     ) -> Recommended: ...
-    def similar(self, row: int, k: int, allowed: Mask | None) -> tuple[Rows, NDArray[np.float32]]: ...
-    def together(self, row: int, k: int, allowed: Mask | None) -> tuple[Rows, NDArray[np.float32]]: ...
+    def similar(self, row: int, k: int, allowed: Mask | None, /) -> tuple[Rows, NDArray[np.float32]]: ...
+    def together(self, row: int, k: int, allowed: Mask | None, /) -> tuple[Rows, NDArray[np.float32]]: ...
 
 
 class Proposal(NamedTuple):
@@ -80,8 +78,7 @@ class Proposal(NamedTuple):
 
     row: int
     score: float
-    route: str = ""
-    evidence: Sequence[int] = ()
+    evidence: Evidence | None = None
 
 
 class Recommend:
@@ -105,14 +102,10 @@ class Recommend:
         timings.lap("profile")
         bought = [act.product_id for act in acts if act.kind == "purchase"] if request.new else []
         allowed = self._allowed(request.filters, [*request.exclude, *bought])
-        session = bool(request.events)
 
         def proposed(count: int) -> list[Proposal]:
-            found = self._recommender.recommend(
-                acts, now_ms, count, new=request.new, allowed=allowed, exclude=frozenset(), session=session
-            )
-            scores = found.scores.tolist()
-            return [*map(Proposal, found.rows.tolist(), scores, found.routes, found.evidence)]
+            found = self._recommender.recommend(acts, now_ms, count, new=request.new, allowed=allowed)
+            return [*map(Proposal, found.rows.tolist(), found.scores.tolist(), found.evidence)]
 
         articles = self._articles(proposed, request.k)
         timings.lap("recommend")
@@ -210,17 +203,20 @@ class Recommend:
         now_ms: int,
         request: RecommendationRequest,
     ) -> Because | None:
-        if not request.explain:
+        evidence = proposal.evidence
+        if not request.explain or evidence is None:
             return None
-        if proposal.route == "popular":
+        if evidence.route == "popular":
             return reasons.of_counts(request.lang)
-        if proposal.route == "rated":
+        if evidence.route == "rated":
             created = int(self._parts.columns.created[proposal.row]) * _DAY_MS
             return reasons.of_catalogue(shown, 0 <= now_ms - created <= NEW_MS, request.lang)
         visible = self._parts.visible
-        told = [row for row in proposal.evidence if visible is None or visible[row]]  # what is hidden is not named
-        relation: Literal["because", "like"] = "like" if proposal.route == "content" else "because"
-        return reasons.of_history(relation, shown, [self._parts.products[row] for row in told], did, request.lang)
+        told = [row for row in evidence.rows if visible is None or visible[row]]  # what is hidden is not named
+        products = [self._parts.products[row] for row in told]
+        return reasons.of_history(
+            "like" if evidence.route == "content" else "because", shown, products, did, request.lang
+        )
 
     def _response(
         self, query_id: str, route: Route, degraded: list[str], hits: list[Recommendation], timings: Timings
@@ -236,6 +232,6 @@ def session_acts(events: Sequence[SessionEvent], now_ms: int) -> list[Act]:
 
 def _route(shown: Sequence[Proposal]) -> Route:
     """What most of the products rest on."""
-    counts = Counter(proposal.route for proposal in shown)
+    counts = Counter(proposal.evidence.route for proposal in shown if proposal.evidence)
     named: tuple[Route, ...] = get_args(Route)
     return max(named, key=lambda route: counts[route]) if any(counts[route] for route in named) else "popular"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from world import PRODUCTS, MeaningEncoder, search_world
-from world_shopping import NOW_MS, CountingRecommender, act, recommend_world
+from world_shopping import NOW_MS, CountingRecommender, Spoke, act, recommend_world
 
 from aisle.errors import NotFound
 from aisle.recommend import Recommend
@@ -128,14 +128,14 @@ def test_what_is_bought_again_says_so(shop: Recommend, tmp_path: Path) -> None:
 
         def recommend(self, history: Sequence[Act], *args: Any, **fields: Any) -> Any:
             found = super().recommend(history, *args, **fields)
-            return found._replace(routes=["behaviour"] * len(found.rows), evidence=[[row] for row in found.rows])
+            return found._replace(evidence=[Spoke("behaviour", (1, row)) for row in found.rows.tolist()])
 
     answer = home(recommend_world(tmp_path, Again()), [act("s1"), act("t2", "cart"), act("c3", "view")], explain=True)
     assert why(answer) == {
         "s1": Because("bought_again", "You bought this before", ["s1"]),
         "t2": Because("in_cart", "You added this to your cart", ["t2"]),
         "c3": Because("seen", "You looked at this", ["c3"]),
-        "c1": None,
+        "c1": None,  # the others would rest on c2, which is not in the history
         "s2": None,
         "t1": None,
     }

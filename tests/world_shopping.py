@@ -5,7 +5,7 @@ red circle goes with the red square twice and with the red star once.
 """
 
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,27 +22,21 @@ NOW_MS = 1_790_000_000_000  # 2026-09-21
 ROWS = {product.product_id: row for row, product in enumerate(PRODUCTS)}
 
 
+class Spoke(NamedTuple):
+    route: str
+    rows: tuple[int, ...]
+
+
 class Proposed(NamedTuple):
     rows: Rows
     scores: NDArray[np.float32]
-    routes: Sequence[str]
-    evidence: Sequence[Sequence[int]]
+    evidence: list[Spoke]
 
 
 class CountingRecommender:
     """Products in baskets with those of the history, each basket a vote, tenths of them; then what most bought."""
 
-    def recommend(
-        self,
-        history: Sequence[Act],
-        now_ms: int,
-        k: int,
-        *,
-        new: bool,
-        allowed: Mask | None,
-        exclude: Set[int],
-        session: bool = False,
-    ) -> Proposed:
+    def recommend(self, history: Sequence[Act], now_ms: int, k: int, *, new: bool, allowed: Mask | None) -> Proposed:
         known = [row for act in history for row in [ROWS.get(act.product_id)] if row is not None]
         votes: dict[int, Counter[int]] = {}
         for row in dict.fromkeys(known):
@@ -50,15 +44,15 @@ class CountingRecommender:
                 votes.setdefault(other, Counter())[row] += count
         bought = {ROWS.get(act.product_id) for act in history if act.kind == "purchase"}
         found = {
-            row: (votes[row].total() / 10, "behaviour", [r for r, _ in votes[row].most_common()])
+            row: (votes[row].total() / 10, Spoke("behaviour", tuple(r for r, _ in votes[row].most_common())))
             if row in votes
-            else (total / 100, "popular", [])
+            else (total / 100, Spoke("popular", ()))
             for row, total in popularity().items()
-            if row not in exclude and (allowed is None or allowed[row]) and not (new and row in bought)
+            if (allowed is None or allowed[row]) and not (new and row in bought)
         }
         best = sorted(found, key=lambda row: (-found[row][0], row))[:k]
-        scores, routes, evidence = zip(*(found[row] for row in best), strict=True) if best else ((), (), ())
-        return Proposed(np.array(best, np.int64), np.array(scores, np.float32), routes, evidence)
+        scores = np.array([found[row][0] for row in best], np.float32)
+        return Proposed(np.array(best, np.int64), scores, [found[row][1] for row in best])
 
     def similar(self, row: int, k: int, allowed: Mask | None) -> tuple[Rows, NDArray[np.float32]]:
         """Of the same colour; nothing for a product that is newer than the log."""
