@@ -19,7 +19,7 @@ _FUNCTION_ARN = re.compile(r"arn:[^/]*:function:(?P<name>[\w-]+)(?::(?P<alias>[\
 
 @dataclass(frozen=True)
 class Function:
-    """A Lambda function as declared; `handler` is empty where an image says which it is."""
+    """A Lambda function as declared; `handler` is empty where the image alone says which it is."""
 
     name: str
     handler: str
@@ -167,9 +167,10 @@ class _Stack:
 
 
 def _function(properties: Mapping[str, Any]) -> Function:
+    (command,) = properties.get("ImageConfig", {}).get("Command", [""])
     return Function(
         properties["FunctionName"],
-        properties.get("Handler", ""),
+        properties.get("Handler", command),
         {name: str(value) for name, value in properties.get("Environment", {}).get("Variables", {}).items()},
         properties["MemorySize"],
         properties["Timeout"],

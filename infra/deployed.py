@@ -48,9 +48,11 @@ def deployed(stage: str, environment: Mapping[str, str]) -> Api:
 
 @contextmanager
 def running(api: Api, stage: str, environment: Mapping[str, str], bundle: Path, log: Path) -> Iterator[Invoke]:
-    """The API's functions against the account of `environment`; search answers from `bundle`."""
+    """The API's functions against the account of `environment`; those of the image answer from `bundle`."""
     (command,) = re.findall(r'^CMD \["([\w.]+)"\]', DOCKERFILE.read_text(), re.MULTILINE)
     around = {name: {**environment} for name in api.functions}
-    around[f"aisle-{stage}-search"] = {**environment, "_HANDLER": command, "AISLE_BUNDLE": str(bundle.resolve())}
+    for name, function in api.functions.items():
+        if "AISLE_BUNDLE" in function.environment:
+            around[name] |= {"_HANDLER": function.handler or command, "AISLE_BUNDLE": str(bundle.resolve())}
     with functions(api, around, log) as invoke:
         yield invoke

@@ -4,7 +4,8 @@
 
 A deployment that runs is stopped first and its share of the traffic taken away. Without --to the version before is
 asked for its golden queries, then the one before that, until one agrees: a version that was refused by the pre-traffic
-hook never served, and must not serve now. What --to names serves whatever it answers. Neither image nor stack change.
+hook never served, and must not serve now. What --to names serves whatever it answers. Recommendations get the image of
+that version, since both answer from one bundle. No image is built, and the stack does not change.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ def roll_back(stage: str, to: str | None, tell: Tell) -> Live:
             )
         was = now.version + (f" and {now.tried}" if now.tried else "")
         tell(f"version {target} has all of the traffic now; it was with version {was}")
+    _recommend_from(stage, target, tell)
     live = Live(replay.bundle_id, target)
     if live.bundle_id:
         note_live(bucket_of(stage), live)
@@ -81,6 +83,18 @@ def _agreeing(stage: str, version: str, tried: str | None, tell: Tell) -> tuple[
                 return older, replay
             tell(f"version {older} is passed over: {replay.reason}")
     raise BadInput(f"{function(stage)} has no version before {version} that answers well", "name one with --to")
+
+
+def _recommend_from(stage: str, version: str, tell: Tell) -> None:
+    """Gives the function of recommendations the image of that version of search."""
+    lambda_, name = client("lambda"), f"aisle-{stage}-recommend"
+    with told(f"{name} could not be given the image of version {version}", "try again"):
+        image = lambda_.get_function(FunctionName=function(stage), Qualifier=version)["Code"]["ImageUri"]
+        try:
+            lambda_.update_function_code(FunctionName=name, ImageUri=image)
+        except lambda_.exceptions.ResourceNotFoundException:  # a stack of an aisle that recommended nothing
+            return
+    tell(f"{name} has the image of version {version}")
 
 
 def _versions(stage: str) -> list[str]:

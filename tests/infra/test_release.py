@@ -21,6 +21,7 @@ from infra.rollback import roll_back
 NAME = "aisle-dev-search"
 BUCKET = "aisle-dev-bundles-123456789012"
 BUNDLES = {"1": "1111111111111111", "2": "2222222222222222", "3": "3333333333333333", "4": "4444444444444444"}
+IMAGES = {version: f"registry/aisle-dev@sha256:{version * 64}" for version in BUNDLES}
 JSON = {"content-type": "application/x-amz-json-1.1"}
 
 
@@ -33,6 +34,7 @@ class Account:
         self.silent: set[str] = set()  # versions that fail
         self.deployments: dict[str, str] = {}  # id -> status
         self.stubborn = False
+        self.recommending: str | None = IMAGES["4"]  # None: there is no such function
 
     def __call__(self, request: Request) -> Response:
         if "x-amz-target" in request.headers:
@@ -40,6 +42,14 @@ class Account:
             return self.codedeploy(operation, json.loads(request.body))
         if "/invocations" in request.path:
             return self.invoke(unquote(request.path).split("/")[3].removeprefix(f"{NAME}:"))
+        if request.path.startswith(f"/2015-03-31/functions/{NAME}?Qualifier="):
+            image = IMAGES[request.path.rpartition("=")[2]]
+            return Response(200, {}, json.dumps({"Code": {"ImageUri": image}}).encode())
+        if request.path == "/2015-03-31/functions/aisle-dev-recommend/code":
+            if self.recommending is None:
+                return Response(404, {"x-amzn-errortype": "ResourceNotFoundException"}, b"{}")
+            self.recommending = json.loads(request.body)["ImageUri"]
+            return Response(200, {}, b"{}")
         return forward(request, self.moto)
 
     def invoke(self, version: str) -> Response:
@@ -98,8 +108,17 @@ def test_the_version_before_takes_over_and_is_noted_as_live(account: Account) ->
     assert (traffic(), live(BUCKET)) == (("3", {}), Live(BUNDLES["3"], "3"))
     assert told == [
         "version 3 has all of the traffic now; it was with version 4",
+        "aisle-dev-recommend has the image of version 3",
         "bundle 3333333333333333 is noted as live",
     ]
+    assert account.recommending == IMAGES["3"]
+
+
+def test_a_stack_that_recommends_nothing_goes_back_too(account: Account) -> None:
+    account.recommending = None
+    told: list[str] = []
+    assert roll_back("dev", None, told.append) == Live(BUNDLES["3"], "3")
+    assert told[1:] == ["bundle 3333333333333333 is noted as live"]
 
 
 def test_a_version_that_the_hook_would_refuse_is_passed_over(account: Account) -> None:
