@@ -10,6 +10,7 @@ through count, so that a narrow filter is scored whole again. It knows vectors a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,6 +121,34 @@ class Dense:
         """
         scores = self._own(query, allowed)
         return np.concatenate([scores, self._cosines(self._added, query)]) if len(self._added) else scores
+
+    def nearest(self, k: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]]:
+        """In blocks (b,) rows, (b, k) their nearest other rows and (b, k) float32 cosines, in no order; k < n.
+
+        Where there are lists, of the rows that a query in the middle of a row's list would visit.
+        """
+        for inside, seen in self._blocks():
+            cosines = self.vectors(inside) @ self.vectors(seen).T
+            cosines[inside[:, None] == seen] = UNSEEN
+            width = min(k, len(seen) - 1)
+            best = np.argpartition(-cosines, width - 1, axis=1)[:, :width] if width else np.zeros((len(inside), 0), int)
+            yield inside, seen[best], np.take_along_axis(cosines, best, axis=1)
+
+    def _blocks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Every row once, at most _SLICE // 4 together, each time with the rows that may be near."""
+        if self._lists is None:
+            every = np.arange(len(self.rows))
+            for at in range(0, len(every), _SLICE // 4):
+                yield every[at : at + _SLICE // 4], every
+            return
+        start, members, centroids = self._lists.start, self._lists.members.astype(np.int64), self._lists.centroids
+        for own, centroid in enumerate(centroids):
+            nearest = np.argsort(-(centroids @ centroid), kind="stable")
+            enough = int(np.searchsorted(np.cumsum(np.diff(start)[nearest]), VISITED * len(members) ** 0.5)) + 1
+            seen = np.concatenate([members[start[one] : start[one + 1]] for one in nearest[:enough]])
+            inside = members[start[own] : start[own + 1]]
+            for at in range(0, len(inside), _SLICE // 4):
+                yield inside[at : at + _SLICE // 4], seen
 
     def _own(self, query: NDArray[np.float32], allowed: NDArray[np.bool_] | None) -> NDArray[np.float32]:
         if self._lists is None:

@@ -7,6 +7,7 @@ from aisle.errors import BadInput, NotFound
 from model_export.datasets.corpus import MIN_TRAIN, Corpus, JudgedPair, LabelledQueries, split_of
 from model_export.datasets.esci import load_esci, load_esci_pairs
 from model_export.datasets.icecat import load_icecat
+from model_export.datasets.online_retail import load_online_retail
 from model_export.datasets.own import load_shop
 from model_export.datasets.pricerunner import load_pricerunner
 from model_export.datasets.shops import load_demo, load_livostyle, load_retail_demo
@@ -23,6 +24,7 @@ LOADERS: dict[str, Callable[[Path], Corpus]] = {
     "shopping-queries": load_shopping_queries,
     "icecat": load_icecat,
     "wands": load_wands,
+    "online-retail": load_online_retail,
     "esci": load_esci,
     "shop": load_shop,
 }
