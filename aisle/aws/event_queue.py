@@ -45,9 +45,13 @@ class EventQueue:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def send(self, messages: Sequence[Message]) -> None:
+    def send(self, bodies: Sequence[str]) -> None:
         """Raises Unavailable where SQS took only some of them or none, TooLarge where one is too long for any queue."""
-        for batch in batches(messages):
+        self.bury([Message(body) for body in bodies])
+
+    def bury(self, letters: Sequence[Message]) -> None:
+        """As `send`, with the reasons of dead letters."""
+        for batch in batches(letters):
             self._send_batch(batch)
 
     def _send_batch(self, batch: list[Message]) -> None:

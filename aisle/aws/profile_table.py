@@ -13,6 +13,7 @@ import random
 import time
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import msgspec
@@ -105,7 +106,7 @@ class ProfileTable:
                 return False
         return True
 
-    def _told(self, remedy: str) -> Any:
+    def _told(self, remedy: str) -> AbstractContextManager[None]:
         return told(f"the profile table {self._name}", remedy)
 
 
