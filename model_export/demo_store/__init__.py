@@ -4,7 +4,7 @@ It stands in for a shop's own data in the demo, the tests and the benchmarks, wh
 judges. `python -m model_export.demo_store` prints what it holds.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,19 +13,20 @@ from aisle.errors import MissingExtra
 from model_export.demo_store.catalogue import Dice, iter_made, iter_products
 from model_export.demo_store.labels import Truth
 from model_export.demo_store.queries import write_queries
-from model_export.demo_store.shoppers import browse
+from model_export.demo_store.shoppers import Tastes, browse
 
 __all__ = ["Store", "generate", "iter_products", "write"]
 
 
 @dataclass(frozen=True)
 class Store:
-    """Four tables as lists of rows; `write` names their files."""
+    """Four tables as lists of rows; `write` names their files. `tastes`: the truth about the shoppers, S000001 is 1."""
 
     products: list[dict[str, object]]  # CATALOGUE columns
     queries: list[dict[str, object]]  # query_id, query, lang (en, zh), kind, split (train, dev, test), held_out
     qrels: list[dict[str, object]]  # query_id, product_id, rating (1, 2, 3); an unlisted pair is 0
     events: list[dict[str, object]]  # shopper_id, session_id, query_id, timestamp, action, product_id, position
+    tastes: Tastes | None = field(compare=False)  # None where nothing was asked
 
 
 def generate(n_products: int = 3000, n_shoppers: int = 3000, seed: int = 7) -> Store:
@@ -51,8 +52,8 @@ def generate(n_products: int = 3000, n_shoppers: int = 3000, seed: int = 7) -> S
         }
         for q in queries
     ]
-    events = browse(made, truth, queries, n_shoppers, np.random.default_rng([seed, 3]))
-    return Store([m.row for m in made], listed, qrels, events)
+    events, tastes = browse(made, truth, queries, n_shoppers, np.random.default_rng([seed, 3]))
+    return Store([m.row for m in made], listed, qrels, events, tastes)
 
 
 def write(store: Store, folder: Path) -> None:

@@ -71,56 +71,60 @@ def _candidates(
     return products, ratings
 
 
-def _liking(
-    rng: np.random.Generator,
-    made: Sequence[Made],
-    shopper: NDArray[np.int64],
-    shown: NDArray[np.int64],
-    n_shoppers: int,
-) -> NDArray[np.float64]:
-    """How a shopper's taste scales attraction, (searches, SHOWN), about 0.6 to 1.5: brand, colour, price."""
-    favourite = rng.integers(len(made), size=n_shoppers)  # a loved product gives the brand, so brands are lopsided too
-    brands = np.unique([str(m.row["brand"]) for m in made], return_inverse=True)[1]
-    palette = ["", *COLORS]
-    colors = np.array([palette.index(str(m.row["color"])) for m in made])
-    dearness = np.log(np.array([float(str(m.row["price"])) / ARTICLES[m.article].price_usd for m in made]))
-    loved_color = colors[rng.integers(len(made), size=n_shoppers)]
-    band = rng.normal(0.0, 0.25, size=n_shoppers)  # log of price over the type's median
-    same_brand = brands[shown] == brands[favourite][shopper][:, None]
-    same_color = colors[shown] == loved_color[shopper][:, None]
-    too_dear = np.clip(np.abs(dearness[shown] - band[shopper][:, None]), 0, 1)
-    liking: NDArray[np.float64] = 0.9 + 0.35 * same_brand + 0.25 * same_color - 0.3 * too_dear
-    return liking
+class Tastes:
+    """What each shopper likes beside what they ask for: a brand, a colour, a price band."""
+
+    def __init__(self, rng: np.random.Generator, made: Sequence[Made], n_shoppers: int) -> None:
+        favourite = rng.integers(
+            len(made), size=n_shoppers
+        )  # a loved product gives the brand, so brands are lopsided too
+        self._brands = np.unique([str(m.row["brand"]) for m in made], return_inverse=True)[1]
+        palette = ["", *COLORS]
+        self._colors = np.array([palette.index(str(m.row["color"])) for m in made])
+        self._dearness = np.log(np.array([float(str(m.row["price"])) / ARTICLES[m.article].price_usd for m in made]))
+        self._brand = self._brands[favourite]
+        self._color = self._colors[rng.integers(len(made), size=n_shoppers)]
+        self._band = rng.normal(0.0, 0.25, size=n_shoppers)  # log of price over the type's median
+
+    def liking(self, shopper: NDArray[np.int64], shown: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(searches, c): how much more than others each `shopper`, (searches,), likes the products `shown`, (searches,
+        c): about 0.6 to 1.5."""
+        same_brand = self._brands[shown] == self._brand[shopper][:, None]
+        same_color = self._colors[shown] == self._color[shopper][:, None]
+        too_dear = np.clip(np.abs(self._dearness[shown] - self._band[shopper][:, None]), 0, 1)
+        liking: NDArray[np.float64] = 0.9 + 0.35 * same_brand + 0.25 * same_color - 0.3 * too_dear
+        return liking
 
 
 def browse(
     made: Sequence[Made], truth: Truth, queries: Sequence[Query], n_shoppers: int, rng: np.random.Generator
-) -> list[dict[str, object]]:
-    """Event rows in order of time: impressions, clicks, carts, purchases, of train and dev queries only."""
+) -> tuple[list[dict[str, object]], Tastes | None]:
+    """Event rows in order of time: impressions, clicks, carts, purchases, of train and dev queries only; and the tastes
+    that they come from, None where nothing was asked."""
     asked = [q for q in queries if q.split != "test"]
     if not asked or n_shoppers < 1:
-        return []
+        return [], None
     searches = _Searches(rng, asked, n_shoppers)
     products, ratings = _candidates(rng, truth, asked, len(made))
     seen, rated = products[searches.query], ratings[searches.query]
     scores = RANKER_SKILL * rated + rng.normal(0.0, RANKER_NOISE, seen.shape)
     order = np.argsort(-np.where(seen < 0, -np.inf, scores), axis=1)[:, :SHOWN]
     shown, rated = np.take_along_axis(seen, order, axis=1), np.take_along_axis(rated, order, axis=1)
-    acts = _act(rng, made, searches.shopper, shown, rated, n_shoppers)
-    return _rows(searches, asked, truth.product_ids, shown, acts)
+    tastes = Tastes(rng, made, n_shoppers)
+    acts = _act(rng, made, tastes.liking(searches.shopper, shown), shown, rated)
+    return _rows(searches, asked, truth.product_ids, shown, acts), tastes
 
 
 def _act(
     rng: np.random.Generator,
     made: Sequence[Made],
-    shopper: NDArray[np.int64],
+    liking: NDArray[np.float64],
     shown: NDArray[np.int64],
     rated: NDArray[np.int64],
-    n_shoppers: int,
 ) -> dict[str, NDArray[np.bool_]]:
     """action -> (searches, SHOWN): which shown products were clicked, put in the cart, bought. None sold out is."""
     examined = np.arange(1, shown.shape[1] + 1) ** -ETA  # (SHOWN,)
-    liked = np.clip(np.array(ATTRACTION)[rated] * _liking(rng, made, shopper, shown, n_shoppers), 0, 1)
+    liked = np.clip(np.array(ATTRACTION)[rated] * liking, 0, 1)
     in_stock = np.array([int(str(m.row["stock"])) > 0 for m in made])[shown]
     real = shown >= 0
     click = real & (rng.random(shown.shape) < examined * liked)

@@ -247,6 +247,20 @@ def test_clicks_fall_with_position_and_rise_with_rating(store: Store) -> None:
     assert clicked[1, 3] / shown[1, 3] > 2 * clicked[1, 1] / shown[1, 1]
 
 
+def test_what_suits_a_shopper_is_clicked_more_often(store: Store) -> None:
+    assert store.tastes
+    row = {str(product["product_id"]): at for at, product in enumerate(store.products)}
+    shopper, shown = (np.array([at(e) for e in store.events]) for at in (_shopper, lambda e: row[str(e["product_id"])]))
+    liking = store.tastes.liking(shopper, shown[:, None])[:, 0]
+    action = np.array([e["action"] for e in store.events])
+    assert (liking.min() >= 0.6, liking.max() <= 1.5) == (True, True)
+    assert liking[action == "click"].mean() > liking[action == "impression"].mean() + 0.01
+
+
+def _shopper(event: dict[str, object]) -> int:
+    return int(str(event["shopper_id"])[1:])
+
+
 def test_written_tables_read_back_as_they_were(store: Store, tmp_path: Path) -> None:
     write(store, tmp_path / "shop")
     read = {name: pq.read_table(tmp_path / "shop" / f"{name}.parquet").to_pylist() for name in ("catalogue", "qrels")}
