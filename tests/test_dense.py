@@ -81,3 +81,27 @@ def test_vectors_of_some_rows_come_in_the_order_asked_also_from_lists_and_added_
         dense = Dense.build(clustered, most_whole).beside(added)
         assert np.abs(dense.vectors(rows) - wanted).max() < 0.005
         assert dense.some(rows, wanted[1]) == pytest.approx(wanted @ wanted[1], abs=0.02)
+
+
+@pytest.mark.parametrize("most_whole", [1000, 100])
+def test_the_nearest_of_every_row_are_those_that_a_query_finds(most_whole: int) -> None:
+    vectors = np.random.default_rng(4).normal(size=(300, 16)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    dense = Dense.build(vectors, most_whole)
+    assert dense.whole == (most_whole == 1000)
+    found = {}
+    for rows, near, cosines in dense.nearest(5):
+        assert near.shape == cosines.shape == (len(rows), 5)
+        for row, others, values in zip(rows.tolist(), near, cosines, strict=True):
+            found[row] = {*others.tolist()}
+            assert values == pytest.approx(vectors[others] @ vectors[row], abs=0.03)
+    truth = {row: {*np.argsort(-(vectors @ vectors[row]))[1:6].tolist()} for row in range(300)}
+    assert sorted(found) == [*range(300)]
+    same = np.mean([len(found[row] & truth[row]) for row in truth])
+    assert same > (4.8 if dense.whole else 4)  # int8 swaps what is about as near
+
+
+def test_two_rows_are_each_others_nearest_and_one_has_none() -> None:
+    vectors = np.eye(2, dtype=np.float32)
+    assert [(r.tolist(), n.tolist()) for r, n, _ in Dense.build(vectors).nearest(5)] == [([0, 1], [[1], [0]])]
+    assert [n.shape for _, n, _ in Dense.build(vectors[:1]).nearest(5)] == [(1, 0)]
