@@ -134,7 +134,7 @@ const WEAVES = {
   wool: ["M0 3L2 6L4 3L6 6L8 3"],
   wood: ["M0 2C3 0 5 4 8 2M0 6C3 5 5 7 8 6"],
   bamboo: ["M2 0V8M6 0V8M0 4H2M6 4H8"],
-  leather: ["c 1.5 2 .5", "c 5 6 .6", "c 6 1.5 .4"],
+  leather: ["c 1.5 2 .4", "c 5 6 .4"],
 };
 const METALS = new Set(["aluminum", "stainless steel", "glass", "ceramic", "silk", "velvet"]);
 let drawn = 0;
@@ -158,6 +158,29 @@ function shapeOf(product) {
   return SHAPES[named?.[1] ?? DEPARTMENTS[(product.category ?? "").toLowerCase()] ?? "parcel"];
 }
 
+// The shapes' own measure: left, top, right, bottom, from the points of their parts.
+function bounds(parts) {
+  const xs = [];
+  const ys = [];
+  for (const [, what] of parts) {
+    const [kind, x, y, w, h] = what.split(" ").map((word, at) => (at && /^[cr] /.test(what) ? Number(word) : word));
+    if (kind === "c") xs.push(x - w, x + w) && ys.push(y - w, y + w);
+    else if (kind === "r") xs.push(x, x + w) && ys.push(y, y + h);
+    else
+      for (const [, command, numbers] of what.matchAll(/([MLCHV])([^MLCHVZ]*)/g))
+        numbers.trim().split(/[ ,]+/).forEach((number, at) => (command === "H" || (command !== "V" && at % 2 === 0) ? xs : ys).push(Number(number)));
+  }
+  return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
+}
+
+// As large as the field allows, standing on the ground, and every third one looks the other way.
+function placed(parts, mirrored) {
+  const [left, top, right, bottom] = bounds(parts);
+  const scale = Math.min(100 / (right - left), 88 / (bottom - top), 1.3);
+  const middle = ((left + right) / 2) * scale;
+  return mirrored ? `translate(${60 + middle} ${106 - bottom * scale}) scale(${-scale} ${scale})` : `translate(${60 - middle} ${106 - bottom * scale}) scale(${scale})`;
+}
+
 function form(what) {
   const [kind, ...numbers] = what.split(" ");
   if (kind === "c") return ["circle", { cx: numbers[0], cy: numbers[1], r: numbers[2] }];
@@ -173,21 +196,21 @@ export function picture(product, label) {
   const material = (product.material ?? "").toLowerCase();
   const id = `weave-${(drawn += 1)}`;
   const dark = mixed(main, "#14161c", 0.45);
-  const parts = shapeOf(product).split("|").map((part) => {
-    const [role, what] = [part.slice(0, part.indexOf(" ")), part.slice(part.indexOf(" ") + 1)];
+  const pale = Math.min(...channels(main)) > 140;
+  const parts = shapeOf(product).split("|").map((part) => [part.slice(0, part.indexOf(" ")), part.slice(part.indexOf(" ") + 1)]);
+  const things = parts.map(([[role, width], what]) => {
     const [tag, attributes] = form(what);
-    const paint = paints[role[0]];
-    const stroke = role[1] && { fill: "none", stroke: paint, "stroke-width": role.slice(1), "stroke-linecap": "round", "stroke-linejoin": "round" };
-    const bare = svg(tag, { ...attributes, ...(stroke || { fill: paint }) });
-    return role === "a" && (WEAVES[material] || METALS.has(material)) ? [bare, svg(tag, { ...attributes, fill: `url(#${id})` })] : [bare];
+    if (width) return svg(tag, { ...attributes, fill: "none", stroke: paints[role], "stroke-width": width, "stroke-linecap": "round", "stroke-linejoin": "round" });
+    const edge = pale && "ac".includes(role) ? { stroke: paints.b, "stroke-width": 0.6 } : {};
+    const bare = svg(tag, { ...attributes, ...edge, fill: paints[role] });
+    return role === "a" && (WEAVES[material] || METALS.has(material)) ? [bare, svg(tag, { ...attributes, fill: `url(#${id})` })] : bare;
   });
-  const side = seed % 3 === 0 ? "translate(120 0) scale(-1 1)" : null;
   const root = svg(
     "svg",
     { class: "pic", viewBox: "0 0 120 120", ...(label ? { role: "img", "aria-label": label } : { "aria-hidden": "true" }) },
     over(material, id, dark),
-    svg("ellipse", { cx: 60, cy: 108, rx: 40, ry: 3.5, class: "ground" }),
-    svg("g", { transform: side, class: "thing" }, parts),
+    svg("ellipse", { cx: 60, cy: 107, rx: 42, ry: 3, class: "ground" }),
+    svg("g", { transform: placed(parts, seed % 3 === 0) }, things),
   );
   root.style.setProperty("--tint", String((seed >>> 3) % 360));
   return root;
@@ -201,7 +224,7 @@ function over(material, id, dark) {
   if (!WEAVES[material]) return null;
   const lines = WEAVES[material].map((what) => {
     const [tag, attributes] = form(what);
-    return svg(tag, tag === "path" ? { ...attributes, fill: "none", stroke: dark, "stroke-width": 0.6, "stroke-opacity": 0.5 } : { ...attributes, fill: dark, "fill-opacity": 0.5 });
+    return svg(tag, tag === "path" ? { ...attributes, fill: "none", stroke: dark, "stroke-width": 0.6, "stroke-opacity": 0.5 } : { ...attributes, fill: dark, "fill-opacity": 0.35 });
   });
   return svg("pattern", { id, width: 8, height: 8, patternUnits: "userSpaceOnUse" }, lines);
 }
