@@ -155,6 +155,16 @@ def test_a_profile_that_others_keep_changing_is_told(table: ProfileTable, monkey
         table.add(ANN, [record("hat")])
 
 
+@pytest.mark.parametrize("item", [{}, {"acts": {"B": b"?"}}, {"expires": {"N": "1.5"}}, {"expires": {"S": "never"}}])
+def test_an_item_that_cannot_be_read_is_told_and_left(table: ProfileTable, item: dict[str, Any]) -> None:
+    other = {"version": {"N": "1"}, "expires": {"N": str(10**11)}} | item if item else {}
+    boto3.client("dynamodb").put_item(TableName="profiles", Item={"shopper_id": {"S": ANN}} | other)
+    for call in (lambda: table.read([ANN]), lambda: table.add(ANN, [record("hat")])):
+        with pytest.raises(Unavailable, match="a profile is no profile of this version of aisle"):
+            call()
+    assert items() == {ANN: {name: value for name, value in other.items() if name != "acts"}}
+
+
 def test_a_missing_table_is_told(aws: dict[str, str]) -> None:
     nowhere = ProfileTable("nowhere")
     for call in (

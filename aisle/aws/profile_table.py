@@ -126,9 +126,17 @@ def _attributes(kept: Kept) -> dict[str, Any]:
 
 
 def _kept(item: dict[str, Any]) -> Kept:
-    """DynamoDB takes days to let go of what is over; nothing of it is read any more, but its version still counts."""
-    version = int(item["version"]["N"])
-    if int(item["expires"]["N"]) <= time.time():
-        return Kept(version=version)
-    acts = _DECODER.decode(zlib.decompress(item["acts"]["B"])) if "acts" in item else ()
-    return Kept(Profile(acts), int(item.get("forgotten_at", {"N": "0"})["N"]), version)
+    """DynamoDB takes days to let go of what is over; nothing of it is read any more, but its version still counts.
+
+    Raises Unavailable for an item that another aisle wrote in a form of its own.
+    """
+    try:
+        version = int(item["version"]["N"])
+        if int(item["expires"]["N"]) <= time.time():
+            return Kept(version=version)
+        acts = _DECODER.decode(zlib.decompress(item["acts"]["B"])) if "acts" in item else ()
+        return Kept(Profile(acts), int(item.get("forgotten_at", {"N": "0"})["N"]), version)
+    except (LookupError, ValueError, zlib.error, msgspec.MsgspecError) as exc:
+        raise Unavailable(
+            "a profile is no profile of this version of aisle", "deploy the newer one, or remove it"
+        ) from exc

@@ -1,0 +1,1 @@
+"""The event log, one file a day and without what was forgotten."""

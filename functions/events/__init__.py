@@ -1,0 +1,1 @@
+"""What shoppers did, on its way into the queue."""

@@ -1,0 +1,1 @@
+"""From the queue into profiles and the event log."""

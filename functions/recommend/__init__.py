@@ -1,0 +1,1 @@
+"""Recommendations, similar products and those bought together over HTTP."""
