@@ -26,14 +26,13 @@ register("/", async (query, signal) => {
   const answer = chosen.value;
   const title = shopper() ? say("welcomeBack")(shopper()) : say("welcome");
   const mine = shelf("for-you", say("forYou"), answer, choice(fresh));
-  const rated = browsed.value.hits.map((hit, at) => card(hit, { queryId: browsed.value.query_id, ordinal: at + 1 }));
   const nodes = [
     el("div", { class: "hello" }, el("h1", { tabindex: "-1" }, title), el("p", { class: "soft" }, answer ? say("routes")[answer.route] : say("quietHome"))),
     answer?.degraded.length ? el("div", { class: "notes" }, answer.degraded.map((name) => el("p", {}, say("degraded")[name] ?? name))) : null,
     mine,
     el("div", { "data-slot": "sponsored" }),
     departments(browsed.value),
-    el("section", { class: "shelf", "aria-labelledby": "rated" }, el("div", { class: "head" }, el("h2", { id: "rated" }, say("wellRated"))), el("div", { class: "grid" }, rated)),
+    answer?.route === "popular" ? null : wellRated(browsed.value),
   ].filter(Boolean);
   return { title: "", said: title, nodes, shown: () => mine && shown(answer.query_id, "", answer.hits.map(({ hit }) => hit), mine) };
 });
@@ -43,6 +42,11 @@ function choice(fresh) {
   const button = (label, wanted) =>
     el("button", { type: "button", id: `show-${wanted || "all"}`, "aria-pressed": String(fresh === (wanted === "new")), onclick: () => go(address("/", { ...Object.fromEntries(params()), show: wanted }), { keepFocus: true, keepScroll: true }) }, label);
   return el("div", { class: "choice", role: "group", "aria-label": say("listOf") }, button(say("anything"), ""), button(say("newToYou"), "new"));
+}
+
+function wellRated({ hits, query_id }) {
+  const cards = hits.map((hit, at) => card(hit, { queryId: query_id, ordinal: at + 1 }));
+  return el("section", { class: "shelf", "aria-labelledby": "rated" }, el("div", { class: "head" }, el("h2", { id: "rated" }, say("wellRated"))), el("div", { class: "grid" }, cards));
 }
 
 function departments({ facets }) {

@@ -1,6 +1,6 @@
 // What is known about whoever is shopping, until when and what for; and the button that ends it.
 import { announce, el, sheet } from "./dom.js";
-import { day, lang, moment, say } from "./words.js";
+import { day, lang, moment, say, value } from "./words.js";
 import { address, again, register } from "./router.js";
 import { call, ifThere } from "./api.js";
 import { flush, forgetBrowser } from "./events.js";
@@ -24,7 +24,7 @@ register("/me", async (query, signal) => {
   const nodes = [
     el("div", { class: "head" }, el("div", {}, head, el("p", { class: "soft", id: "known-count" }, `${shopper()} · ${say("known")(acts.length)}`)), el("button", { type: "button", class: "button danger", id: "forget", onclick: sure }, say("forget"))),
     kept_until ? el("p", {}, say("keptUntil")(day(kept_until))) : null,
-    used_for.length ? el("section", {}, el("h2", {}, say("usedFor")), el("ul", {}, used_for.map((use) => el("li", {}, use)))) : null,
+    used_for.length ? el("section", {}, el("h2", {}, say("usedFor")), el("ul", {}, used_for.map((use) => el("li", {}, value(say("purposes")[use] ?? use))))) : null,
     el("section", {}, el("h2", { id: "acts" }, say("whatYouDid")), el("table", { "aria-labelledby": "acts" }, el("thead", {}, el("tr", {}, say("columns").map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}, rows))),
   ].filter(Boolean);
   return { title, said: say("known")(acts.length), nodes };

@@ -23,7 +23,7 @@ const en = {
   routes: {
     behaviour: "Chosen from what you have looked at and bought.",
     content: "Chosen from what you have just looked at.",
-    popular: "What many shoppers like. Look around, and this page becomes yours.",
+    popular: "A start for everybody. Look around, and this page becomes yours.",
   },
   quietHome: "A good place to start.",
   forYou: "For you",
@@ -175,7 +175,7 @@ const zh = {
   routes: {
     behaviour: "根据您看过和买过的商品挑选。",
     content: "根据您刚才看过的商品挑选。",
-    popular: "大家都喜欢的商品。随便看看，这一页会慢慢变成您的。",
+    popular: "适合所有人的开始。随便看看，这一页会慢慢变成您的。",
   },
   quietHome: "从这里开始吧。",
   forYou: "为您推荐",
@@ -269,6 +269,11 @@ const zh = {
   known: (n) => `保存了您的 ${n} 次行为。`,
   keptUntil: (day) => `如果您不再光临，将保存到${day}。`,
   usedFor: "用途",
+  purposes: {
+    recommendations: "推荐",
+    "the order of search results": "搜索结果的顺序",
+    "learning what goes together, under a pseudonym": "以化名学习哪些商品会一起出现",
+  },
   whatYouDid: "您做过的事",
   acts: { impression: "展示", view: "浏览", click: "打开", cart: "加入购物车", purchase: "购买" },
   columns: ["时间", "行为", "商品"],
