@@ -14,12 +14,13 @@ from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 from aisle.http import build_app
 from aisle.runtime import open_services
 from aisle.settings import Settings
+from aisle.shoppers import open_identity, open_shoppers
 from aisle.types import SearchResponse
 
 REPLAY = {"aisle": "replay"}
 metrics = Metrics(namespace="aisle")  # by the service that POWERTOOLS_SERVICE_NAME says
 settings = Settings.from_env()
-services = open_services(settings)
+services = open_services(settings, open_shoppers(settings))
 services.warm_up()
 
 
@@ -31,7 +32,7 @@ def count(answer: object) -> None:
 
 
 answer_http = Mangum(
-    build_app(services, settings, functions=("search",), observe=count),
+    build_app(services, settings, functions=("search",), identify=open_identity(settings), observe=count),
     lifespan="off",
     text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, "application/problem+json"],  # else errors leave base64-encoded
 )

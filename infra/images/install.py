@@ -29,7 +29,7 @@ UNREAD = [
     "numpy/f2py",
 ]
 SDK_FILES = "botocore/data/*/"
-READ_SERVICES = {"dynamodb"}  # the overlay's table
+READ_SERVICES = {"dynamodb", "secretsmanager", "ssm"}  # overlay and profiles, the key of pseudonyms, API keys
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ import yaml
 
 from aisle.aws import release
 from aisle.operations import OPERATIONS
+from aisle.profile import KEPT_DAYS
 from aisle.settings import Settings
 from infra.package import NO_IMAGE, OSLS, ROOT, TEMPLATE, package
 
@@ -47,7 +48,9 @@ NO_RESOURCE = {  # actions that AWS knows no resource for
     "xray:PutTelemetryRecords",
     "xray:PutTraceSegments",
 }
-STATEFUL = {"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue"}
+STATEFUL = {"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SecretsManager::Secret", "AWS::SQS::Queue"}
+HANDLERS = [*(ROOT / "functions").glob("*/handler.py")]
+OF_THE_IMAGE = {"search": None, "recommend": {"Command": ["functions.recommend.handler.handler"]}}
 Template = dict[str, Any]
 
 
@@ -132,10 +135,11 @@ def test_no_value_of_a_stage_is_unused() -> None:
 
 def test_routes_are_those_of_the_operations(template: Template) -> None:
     integrations = of_type(template, "AWS::ApiGatewayV2::Integration")
+    behind = {row.function for row in OPERATIONS}
     functions = {
-        "HttpApiIntegrationSearch": ({"Ref": "SearchAlias"}, "search"),
-        "HttpApiIntegrationOverlay": ({"Fn::GetAtt": ["OverlayLambdaFunction", "Arn"]}, "overlay"),
-    }
+        f"HttpApiIntegration{name.capitalize()}": ({"Fn::GetAtt": [f"{name.capitalize()}LambdaFunction", "Arn"]}, name)
+        for name in behind
+    } | {"HttpApiIntegrationSearch": ({"Ref": "SearchAlias"}, "search")}
     assert {name: found["IntegrationUri"] for name, found in integrations.items()} == {
         name: uri for name, (uri, _) in functions.items()
     }
@@ -175,20 +179,21 @@ def test_each_function_has_a_handler_or_an_image_and_a_role_of_its_own(template:
     functions = {found["FunctionName"]: found for found in of_type(template, "AWS::Lambda::Function").values()}
     names = {path.stem for path in (ROOT / "infra/iam").glob("*.yml")} - {"pipeline"}  # which is no function
     assert functions.keys() == {f"aisle-{stage}-{name}" for name in names}
-    assert names == {path.parent.name for path in (ROOT / "functions").glob("*/handler.py")}
+    assert names == {path.parent.name for path in HANDLERS}
     for name in names:
         found = functions[f"aisle-{stage}-{name}"]
         assert found["Role"] == {"Fn::GetAtt": [f"{name.capitalize()}Role", "Arn"]}
         assert found["Architectures"] == [values(stage)["architecture"]]
-        if name == "search":
+        if name in OF_THE_IMAGE:
             assert (found["Code"], found["PackageType"]) == ({"ImageUri": NO_IMAGE}, "Image")
+            assert found.get("ImageConfig") == OF_THE_IMAGE[name]
             assert "Layers" not in found
         else:
             assert found["Handler"] == f"functions/{name}/handler.handler"
             assert found["Layers"] == [{"Ref": "LightLambdaLayer"}]
 
 
-@pytest.mark.parametrize("name", ["authorizer", "overlay", "pretraffic"])
+@pytest.mark.parametrize("name", sorted({path.parent.name for path in HANDLERS} - OF_THE_IMAGE.keys()))
 def test_a_zip_function_loads_from_its_archive_the_layer_and_the_runtime_alone(
     packaged: dict[str, Path], tmp_path: Path, name: str
 ) -> None:
@@ -224,10 +229,14 @@ def test_the_environment_is_what_the_settings_read(template: Template, stage: st
         given |= function["Environment"]["Variables"]
     ours = {name for name in given if name.startswith("AISLE_")}
     fields = {f"AISLE_{field.name.upper()}" for field in dataclasses.fields(Settings)}
-    elsewhere = {"AISLE_DATA", "AISLE_THREADS"}  # of the command line; Lambda's memory says how many threads
+    elsewhere = {"AISLE_DATA", "AISLE_STATE", "AISLE_THREADS"}  # of a laptop; Lambda's memory says how many threads
     assert ours == fields - elsewhere
     assert given.keys() - ours == {"POWERTOOLS_SERVICE_NAME"}
     assert given["AISLE_OVERLAY_TABLE"] == of_type(template, "AWS::DynamoDB::Table")["OverlayTable"]["TableName"]
+    assert given["AISLE_PROFILES_TABLE"] == of_type(template, "AWS::DynamoDB::Table")["ProfilesTable"]["TableName"]
+    assert (
+        given["AISLE_PSEUDONYM_SECRET"] == of_type(template, "AWS::SecretsManager::Secret")["PseudonymsSecret"]["Name"]
+    )
     assert given["AISLE_KEYS_PARAMETER"] == f"/aisle/{stage}/keys"
     read = {name: value if isinstance(value, str) else "arn" for name, value in given.items()}
     assert Settings.from_env(read).overlay_cache_ms == values(stage)["overlay_cache_ms"]
@@ -278,6 +287,42 @@ def test_a_replay_fits_between_the_timeouts_and_the_slow_alarm_rings_before_them
     assert search_s + 10 < release._TIMEOUT_S < hook_s / release._TRIES - 5
 
 
+def test_a_batch_of_events_is_over_before_its_messages_are_seen_again(template: Template) -> None:
+    (source,) = of_type(template, "AWS::Lambda::EventSourceMapping").values()
+    assert (source["EventSourceArn"], source["FunctionName"]) == (
+        {"Fn::GetAtt": ["EventsQueue", "Arn"]},
+        {"Fn::GetAtt": ["IngestLambdaFunction", "Arn"]},
+    )
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    timeout_s = of_type(template, "AWS::Lambda::Function")["IngestLambdaFunction"]["Timeout"]
+    visible_s = of_type(template, "AWS::SQS::Queue")["EventsQueue"]["VisibilityTimeout"]
+    assert 6 * timeout_s + source["MaximumBatchingWindowInSeconds"] <= visible_s  # as AWS asks
+    assert source["BatchSize"] <= 10 or source["MaximumBatchingWindowInSeconds"] >= 1  # else Lambda refuses it
+
+
+def test_a_compaction_ends_before_its_lease(template: Template) -> None:
+    (rule,) = (r for r in of_type(template, "AWS::Events::Rule").values() if "ScheduleExpression" in r)
+    (target,) = rule["Targets"]
+    assert target["Arn"] == {"Fn::GetAtt": ["CompactLambdaFunction", "Arn"]}
+    timeout_s = of_type(template, "AWS::Lambda::Function")["CompactLambdaFunction"]["Timeout"]
+    lease_s = re.findall(r"^LEASE_S = ([\d.]+)", (ROOT / "functions/compact/handler.py").read_text(), re.MULTILINE)
+    assert timeout_s < float(lease_s[0]) < timeout_s + 600
+
+
+def test_what_shoppers_did_is_kept_as_long_as_the_code_says_and_no_longer(template: Template) -> None:
+    bucket = of_type(template, "AWS::S3::Bucket")["EventsBucket"]
+    assert {
+        rule["Id"]: (rule.get("ExpirationInDays"), rule.get("NoncurrentVersionExpiration"))
+        for rule in bucket["LifecycleConfiguration"]["Rules"]
+    } == {"unfinished": (None, None), "old": (KEPT_DAYS, {"NoncurrentDays": 7})}
+    profiles = of_type(template, "AWS::DynamoDB::Table")["ProfilesTable"]
+    assert profiles["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
+
+
+def test_recommendations_get_an_image_after_search_has_proved_it(template: Template) -> None:
+    assert "SearchAlias" in template["Resources"]["RecommendLambdaFunction"]["DependsOn"]
+
+
 def test_a_version_is_kept_for_a_rollback_unless_its_own_deployment_failed(template: Template) -> None:
     (version,) = (found for found in template["Resources"].values() if found["Type"] == "AWS::Lambda::Version")
     assert (version["DeletionPolicy"], version["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
@@ -296,7 +341,9 @@ def test_traffic_moves_once_its_hook_and_its_alarm_know_the_new_version(template
 
 
 def test_the_tools_are_pinned_without_an_address() -> None:
-    assert json.loads((ROOT / "package.json").read_text())["devDependencies"] == {"osls": "4.3.1"}
+    tools = json.loads((ROOT / "package.json").read_text())["devDependencies"]
+    assert [tool for tool, version in tools.items() if not re.fullmatch(r"\d+\.\d+\.\d+", version)] == []
+    assert tools["osls"] == "4.3.1"
     lock = (ROOT / "package-lock.json").read_text()
     assert '"resolved"' not in lock
     pins = {line for line in (ROOT / "layers/light.txt").read_text().splitlines() if not line.startswith("#")}

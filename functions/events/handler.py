@@ -1,0 +1,15 @@
+"""The door of the events function: API Gateway's HTTP events in, messages into the queue. It needs no bundle."""
+
+from mangum import Mangum
+from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
+
+from aisle.http import build_app
+from aisle.settings import Settings
+from aisle.shoppers import open_identity, open_shoppers
+
+settings = Settings.from_env()
+handler = Mangum(
+    build_app(open_shoppers(settings), settings, functions=("events",), identify=open_identity(settings)),
+    lifespan="off",
+    text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, "application/problem+json"],  # else errors leave base64-encoded
+)
