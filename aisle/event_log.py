@@ -63,6 +63,14 @@ class EventLog:
         lines = packed(records)
         self.files.write(f"raw/date={day}/{hashlib.sha256(lines).hexdigest()[:32]}.jsonl.gz", lines)
 
+    def extend(self, records: Iterable[Record]) -> None:
+        """Adds records of any days."""
+        days: dict[str, list[Record]] = {}
+        for record in records:
+            days.setdefault(record.timestamp[:10], []).append(record)
+        for day, told in days.items():
+            self.append(day, told)
+
     def records(self) -> Iterator[Record]:
         """Each event once and nothing of the forgotten, the newest day first, each day in order of time.
 

@@ -29,7 +29,7 @@ def width(text: str) -> int:
     return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
 
 
-def progress(items: Sequence[T]) -> Iterable[T]:
+def progress(items: Iterable[T]) -> Iterable[T]:
     """`items`, with a bar on stderr once they take over two seconds; none where no person looks or tqdm is missing."""
     try:
         from tqdm import tqdm

@@ -22,6 +22,14 @@ _TIMEOUT_S = 3.0  # of a call
 _UNSENDABLE = str.maketrans({"\ufffe": "\\ufffe", "\uffff": "\\uffff"})  # SQS takes what XML takes
 
 
+def queue_url(stage: str) -> str:
+    """Where the events of a stage go. Raises Unavailable where there is no such queue."""
+    name = f"aisle-{stage}-events"
+    with told(f"the queue {name} cannot be found", "check AWS credentials, AWS_DEFAULT_REGION and the stage"):
+        url: str = client("sqs", _TIMEOUT_S).get_queue_url(QueueName=name)["QueueUrl"]
+    return url
+
+
 class Message(Struct, frozen=True):
     """`body` is JSON; `reason` says why it is a dead letter, and is empty for one that is none."""
 
