@@ -3,7 +3,7 @@
 API Gateway keeps the decision for minutes under the event's identity sources, so nothing else of the event is read:
 what a caller can vary beside them (path, query, other headers) could have a yes kept for somebody else, or a no for
 everybody who has the same publishable key. The route is one of the identity sources, or a yes for a public route would
-open a secret one; a shopper token counts on routes whose authorizer has it as one too, and on no other.
+open a secret one. Who is shopping is for the functions behind to tell (`aisle.identity`).
 """
 
 import re
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aisle.keys import Keys, Kind, kind_of, verify_shopper
+from aisle.keys import Keys, Kind, kind_of
 from aisle.operations import OPERATIONS
 
 ROUTES = {f"{operation.method} {operation.path}": operation.key for operation in OPERATIONS}
@@ -21,15 +21,14 @@ _BEARER = re.compile("bearer +(.*)", re.IGNORECASE | re.ASCII)
 
 @dataclass(frozen=True)
 class Decision:
-    """`reason` names no key and nothing else that a caller sent; `shopper` is whom a token names."""
+    """`reason` names no key and nothing else that a caller sent."""
 
     allowed: bool
     reason: str
-    shopper: str | None = None
 
 
-def decide(event: Mapping[str, Any], keys: Keys, now_s: float) -> Decision:
-    """Whether this call may pass; `now_s` is in seconds since 1970."""
+def decide(event: Mapping[str, Any], keys: Keys) -> Decision:
+    """Whether this call may pass."""
     route, sources = event.get("routeKey"), event.get("identitySource")
     if not isinstance(route, str) or route not in ROUTES:
         return Decision(False, "no such route")
@@ -37,17 +36,13 @@ def decide(event: Mapping[str, Any], keys: Keys, now_s: float) -> Decision:
         return Decision(True, "open to everybody")
     if not isinstance(sources, list) or sources.count(route) != 1:
         return Decision(False, "the route is no identity source")
-    credentials = [source for source in sources if isinstance(source, str) and source != route]
-    bearers = [found[1] for credential in credentials if (found := _BEARER.fullmatch(credential))]
-    if len(bearers) != 1 or len(credentials) != len(sources) - 1 or len(credentials) > 2:
+    credentials = [source for source in sources if source != route]
+    bearer = _BEARER.fullmatch(credentials[0]) if len(credentials) == 1 and isinstance(credentials[0], str) else None
+    if bearer is None:
         return Decision(False, "no single bearer key")
-    kind = kind_of(bearers[0], keys)
+    kind = kind_of(bearer[1], keys)
     if kind is None:
         return Decision(False, "no valid key")
     if ROUTES[route] not in OPENS[kind]:
         return Decision(False, "a publishable key on a secret route")
-    tokens = [credential for credential in credentials if not _BEARER.fullmatch(credential)]
-    shopper = verify_shopper(tokens[0], keys, now_s) if tokens else None
-    if tokens and shopper is None:
-        return Decision(False, "no valid shopper token")
-    return Decision(True, f"a {kind} key", shopper)
+    return Decision(True, f"a {kind} key")

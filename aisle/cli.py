@@ -161,6 +161,8 @@ def _publish(command: ArgumentParser) -> None:
 def _serve(command: ArgumentParser) -> None:
     command.add_argument("--port", type=whole(0, 65535), default=8000, help="default: 8000")
     command.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, which only this machine reaches")
+    kept = "folder for keys and events, kept between runs (default: AISLE_STATE, or memory alone)"
+    command.add_argument("--state", metavar="DIR", type=Path, help=kept)
 
 
 def stage(text: str) -> str:
@@ -179,11 +181,29 @@ def _keys(command: ArgumentParser) -> None:
     change.add_argument("--retire", choices=kinds, help="take the older key of this kind out of use")
 
 
+def _events(command: ArgumentParser) -> None:
+    columns = (
+        "customer_id (user_id, shopper_id), product_id (stock_code, sku, item_id), timestamp (invoice_date), "
+        "and where they are there order_id (invoice_no) and quantity"
+    )
+    command.add_argument("orders", metavar="ORDERS", help=f"{columns}: {TABLES}")
+    command.add_argument("--out", metavar="FILE", type=Path, help="write the events there instead of to stdout")
+
+
+def _replay(command: ArgumentParser) -> None:
+    command.add_argument(
+        "log", metavar="LOG", help="UBI events as JSON lines (- is stdin), or the folder of an event log"
+    )
+    target = command.add_mutually_exclusive_group(required=True)
+    target.add_argument("--state", metavar="DIR", type=Path, help="the folder that `aisle serve --state` keeps")
+    target.add_argument("--stage", type=stage, help="a deployed stage, such as dev or prod")
+
+
 def _bundle_alone(command: ArgumentParser) -> None:
     """verify and inspect take nothing else."""
 
 
-OF_NO_BUNDLE = {"keys"}
+OF_NO_BUNDLE = {"events", "keys", "replay"}
 # name -> (purpose, example, what adds its arguments)
 COMMANDS: dict[str, tuple[str, str, Callable[[ArgumentParser], None]]] = {
     "index": (
@@ -206,7 +226,17 @@ COMMANDS: dict[str, tuple[str, str, Callable[[ArgumentParser], None]]] = {
     ),
     "inspect": ("show what a bundle is made of", "aisle inspect bundle", _bundle_alone),
     "publish": ("put a bundle into S3, where deployments find it", "aisle publish bundle --stage dev", _publish),
-    "serve": ("answer over HTTP", "aisle serve bundle --port 8000", _serve),
+    "serve": ("show a shop and answer over HTTP", "aisle serve bundle --port 8000 --state state", _serve),
+    "events": (
+        "turn a table of orders into purchase events in the form of UBI 1.3",
+        "aisle events orders.csv --out events.jsonl",
+        _events,
+    ),
+    "replay": (
+        "tell events of the past to a shop on this machine, or to a stage in AWS",
+        "aisle events orders.csv | aisle replay - --state state",
+        _replay,
+    ),
     "keys": (
         "make, list, rotate and retire the API keys of a stage in AWS",
         "aisle keys --stage dev",

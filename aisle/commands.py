@@ -22,6 +22,8 @@ from aisle.assessment import Assessment, assess, check_measures, judged_queries,
 from aisle.bundle import Bundle, verify_hashes
 from aisle.decoding import read_values
 from aisle.evaluation import trec_run_lines
+from aisle.event_commands import events as events
+from aisle.event_commands import replay as replay
 from aisle.indexing import reindex
 from aisle.key_commands import keys as keys
 from aisle.listings import bundle_facts, bundle_listing, measures_listing, search_listing
@@ -147,7 +149,7 @@ def serve(asked: Namespace) -> int:
     """Answers over HTTP until interrupted."""
     from aisle.server import serve  # the HTTP door, which no other command opens
 
-    serve(asked.bundle, asked.host, asked.port)
+    serve(asked.bundle, asked.host, asked.port, asked.state)
     return 0
 
 

@@ -16,7 +16,7 @@ from aisle.schema import in_words, resolved, schema_at, schemas
 
 T = TypeVar("T")
 REPEATABLE = {"filter"}  # parameters that may be given more than once
-COMMA_SEPARATED = {"facets"}
+COMMA_SEPARATED = {"facets", "exclude"}
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.*)`")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")

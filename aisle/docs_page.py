@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from aisle.decoding import COMMA_SEPARATED
 from aisle.openapi import EXAMPLES, document
 from aisle.schema import Schema, in_words
 
@@ -63,9 +64,15 @@ def example_url(method: str, path: str) -> str:
     example = dict(EXAMPLES[method, path])
     for name in [name for name in example if "{" + name + "}" in path]:
         path = path.replace("{" + name + "}", quote(str(example.pop(name)), safe=""))
-    spelled = {name: ",".join(value) if name == "facets" else value for name, value in example.items()}
+    spelled = {name: _spelled(name, value) for name, value in example.items()}
     query = urlencode(spelled, doseq=True, safe=":.,|")
     return f"{path}?{query}" if query else path
+
+
+def _spelled(name: str, value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(value) if name in COMMA_SEPARATED else value
 
 
 def _anchor(operation: Schema) -> str:
@@ -78,15 +85,16 @@ def _index_row(method: str, path: str, operation: Schema) -> str:
 
 
 def _section(method: str, path: str, operation: Schema) -> str:
-    answer = operation["responses"]["200"]["content"]["application/json"]
-    statuses = ", ".join(status for status in operation["responses"] if status != "200")
+    done, *errors = operation["responses"]
+    failing = ", ".join(errors)
+    answer = operation["responses"][done]["content"]["application/json"]
     return (
         f'<section id="{_anchor(operation)}"><h2><b>{method}</b> <code>{escape(path)}</code></h2>'
         f"<p>{escape(operation['summary'])}.</p>"
         + _parameters(operation["parameters"])
         + _request(method, path, operation)
         + f"<h3>Answer: {_rule(answer['schema'])}</h3><pre>{_json(answer['example'])}</pre>"
-        f"<p>Errors: {statuses}</p></section>"
+        f"<p>Errors: {failing}</p></section>"
     )
 
 
@@ -100,6 +108,8 @@ def _parameters(parameters: list[Schema]) -> str:
 def _request(method: str, path: str, operation: Schema) -> str:
     verb = "" if method in ("GET", "POST") else f"-X {method} "  # what curl sends by itself
     line = f"curl {verb}'http://localhost:8000{example_url(method, path)}'"
+    if any(item["in"] == "header" and item["required"] for item in operation["parameters"]):
+        line += " -H 'x-shopper-token: ...'"
     if "requestBody" not in operation:
         return f"<h3>Request</h3><pre>{escape(line)}</pre>"
     content = operation["requestBody"]["content"]["application/json"]

@@ -3,6 +3,7 @@
     AisleError
     ├── BadInput            the caller: a request, a table, a recipe, an argument        HTTP 400, CLI exit 2
     │   ├── NotFound        the caller named something that is not there                 HTTP 404
+    │   ├── NotIdentified   the caller did not say, or not validly, who is shopping      HTTP 401
     │   └── TooLarge        the caller sent more than is taken                           HTTP 413
     ├── BundleError         the operator: a bundle that cannot be opened or verified     HTTP 503, CLI exit 2
     ├── Unavailable         nobody: something that an answer needs does not answer       HTTP 503, CLI exit 2
@@ -28,6 +29,10 @@ class BadInput(AisleError):
 
 class NotFound(BadInput):
     """The caller named a product, a recipe or a file that does not exist."""
+
+
+class NotIdentified(BadInput):
+    """The caller asks for what is somebody's own, without a valid word on whose."""
 
 
 class TooLarge(BadInput):

@@ -17,32 +17,39 @@ from starlette.routing import Route
 
 from aisle.decoding import read_json, read_parameters
 from aisle.errors import AisleError, TooLarge
-from aisle.operations import OPERATIONS, Operation, OverlayServices, Services
+from aisle.identity import Identify, stranger
+from aisle.operation import Operation
+from aisle.operations import OPERATIONS, OverlayServices, Services
 from aisle.problems import RequestIds, aisle_problem, http_problem, nesting_problem, request_id
 from aisle.settings import Settings
+from aisle.shopper_operations import RecommendServices, ShopperServices
+from aisle.shopping import RecommendationResponse
 from aisle.types import SearchResponse
 
 MAX_ANSWER_BYTES = 2_000_000  # Lambda takes 6 MB, in a JSON text that may need three bytes for each of ours
 ANSWERING_MS = 250  # of what is left of an invocation: what comes after the search
 Observer = Callable[[object], None]
+AnyServices = Services | OverlayServices | RecommendServices | ShopperServices
 
 
 def build_app(
-    services: Services | OverlayServices,
+    services: AnyServices,
     settings: Settings,
     functions: tuple[str, ...] | None = None,
+    identify: Identify = stranger,
     observe: Observer = lambda answer: None,
 ) -> Starlette:
     """The ASGI application of these functions' operations, or of all; /openapi.json and /docs belong to search.
 
-    `observe` sees every answer that an operation gives.
+    `identify` tells whose call it is; `observe` sees every answer that an operation gives.
     """
     chosen = [operation for operation in OPERATIONS if functions is None or operation.function in functions]
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in chosen:
         by_path.setdefault(operation.path, {})[operation.method] = operation
     routes = [
-        Route(path, _endpoint(rows, services, settings, observe), methods=list(rows)) for path, rows in by_path.items()
+        Route(path, _endpoint(rows, services, settings, identify, observe), methods=list(rows))
+        for path, rows in by_path.items()
     ]
     if functions is None or "search" in functions:
         routes += [Route("/openapi.json", _openapi), Route("/docs", _docs)]
@@ -60,17 +67,21 @@ def build_app(
 
 
 def _endpoint(
-    rows: dict[str, Operation], services: Services | OverlayServices, settings: Settings, observe: Observer
+    rows: dict[str, Operation], services: AnyServices, settings: Settings, identify: Identify, observe: Observer
 ) -> Callable[[Request], Any]:
     async def endpoint(request: Request) -> Response:
         operation = rows["GET" if request.method == "HEAD" else request.method]
         asked = _in_time(await _asked(request, operation, settings.max_body_bytes), request)
-        answer = await run_in_threadpool(operation.answer, services, asked, request_id(request))
+
+        def answered() -> object:
+            return operation.answer(services, asked, identify(request.headers, request_id(request)))
+
+        answer = await run_in_threadpool(answered)
         observe(answer)
         content = msgspec.json.encode(answer)
         if len(content) > MAX_ANSWER_BYTES:
             raise TooLarge(f"the answer has {len(content)} bytes, more than {MAX_ANSWER_BYTES}", "ask for fewer hits")
-        return Response(content, headers=_timing(answer), media_type="application/json")
+        return Response(content, operation.status, _headers(operation, answer), "application/json")
 
     return endpoint
 
@@ -110,11 +121,12 @@ async def _body(request: Request, max_bytes: int) -> bytes:
     return b"".join(chunks)
 
 
-def _timing(answer: object) -> dict[str, str]:
-    """The server-timing header of a search, stage by stage."""
-    if not isinstance(answer, SearchResponse) or not answer.timings_ms:
-        return {}
-    return {"server-timing": ", ".join(f"{stage};dur={ms:.3f}" for stage, ms in answer.timings_ms.items())}
+def _headers(operation: Operation, answer: object) -> dict[str, str]:
+    """server-timing, stage by stage; what may be somebody's own is kept by no cache on the way."""
+    headers = {"cache-control": "private, no-store"} if operation.token else {}
+    if isinstance(answer, SearchResponse | RecommendationResponse) and answer.timings_ms:
+        headers["server-timing"] = ", ".join(f"{stage};dur={ms:.3f}" for stage, ms in answer.timings_ms.items())
+    return headers
 
 
 def _openapi(request: Request) -> Response:

@@ -10,7 +10,9 @@ from typing import Any
 from aisle import __version__
 from aisle.access import OPENS
 from aisle.decoding import COMMA_SEPARATED
-from aisle.operations import OPERATIONS, Operation
+from aisle.identity import TOKEN_HEADER
+from aisle.operation import Operation
+from aisle.operations import OPERATIONS
 from aisle.schema import REF, Schema, schemas
 from aisle.types import Problem
 
@@ -25,6 +27,33 @@ EXAMPLES: dict[tuple[str, str], Any] = {  # parameters or body by operation
         "products": [{"product_id": "shoe-new", "title": "Orange running shoes", "price": 49.0}],
     },
     ("GET", "/v1/health"): {},
+    ("GET", "/v1/recommendations"): {"k": 2, "filter": ["in_stock:true"], "exclude": ["mug"], "explain": True},
+    ("POST", "/v1/recommendations"): {"events": [{"product_id": "shoe-blue", "action": "view"}], "k": 2},
+    ("GET", "/v1/products/{id}/similar"): {"id": "shoe-red-42", "k": 2},
+    ("GET", "/v1/products/{id}/together"): {"id": "shoe-red-42", "k": 2},
+    ("POST", "/v1/events"): {
+        "queries": [
+            {
+                "query_id": "5f0c1e0a9a6b4f0e8d1c2b3a49586776",
+                "client_id": "0b3ad6e2",
+                "user_query": "red shoes",
+                "timestamp": "2026-01-31T12:00:00Z",
+                "query_response_hit_ids": ["shoe-red-42", "shoe-red-43"],
+            }
+        ],
+        "events": [
+            {
+                "action_name": "click",
+                "query_id": "5f0c1e0a9a6b4f0e8d1c2b3a49586776",
+                "client_id": "0b3ad6e2",
+                "session_id": "a1",
+                "timestamp": "2026-01-31T12:00:04Z",
+                "event_attributes": {"object": {"object_id": "shoe-red-42"}, "position": {"ordinal": 1}},
+            }
+        ],
+    },
+    ("GET", "/v1/profile"): {},
+    ("DELETE", "/v1/profile"): {},
 }
 _HIT = {
     "product_id": "shoe-red-42",
@@ -47,6 +76,19 @@ _FOUND = {
     "timings_ms": {"lexical": 1.1, "dense": 2.3, "rerank": 21.0, "total": 25.6},
     "redirect": None,
 }
+_RECOMMENDED = {
+    "query_id": "5f0c1e0a9a6b4f0e8d1c2b3a49586776",
+    "bundle_id": "3b1f6a",
+    "route": "content",
+    "degraded": [],
+    "hits": [
+        {
+            "hit": _HIT,
+            "because": {"kind": "like_seen", "text": "Because you looked at Blue shoes", "products": ["shoe-blue"]},
+        }
+    ],
+    "timings_ms": {"recommend": 1.9, "total": 2.4},
+}
 ANSWERS: dict[tuple[str, str], Any] = {  # what such a request is answered with
     ("GET", "/v1/search"): _FOUND,
     ("POST", "/v1/search"): _FOUND,
@@ -58,10 +100,21 @@ ANSWERS: dict[tuple[str, str], Any] = {  # what such a request is answered with
     ("POST", "/v1/rerank"): {"id": "5f0c1e0a", "results": [{"index": 1, "relevance_score": 0.98}]},
     ("PUT", "/v1/overlay"): {"changed": 3, "changed_at": "2026-01-31T12:00:00.000+00:00"},
     ("GET", "/v1/health"): {"status": "ok", "version": __version__, "bundle_id": "3b1f6a", "products": 1200},
+    ("GET", "/v1/recommendations"): _RECOMMENDED,
+    ("POST", "/v1/recommendations"): _RECOMMENDED,
+    ("GET", "/v1/products/{id}/similar"): _RECOMMENDED,
+    ("GET", "/v1/products/{id}/together"): _RECOMMENDED,
+    ("POST", "/v1/events"): {"accepted": 2, "rejected": []},
+    ("GET", "/v1/profile"): {
+        "acts": [{"product_id": "shoe-red-42", "action": "click", "at": "2026-01-31T12:00:04.000Z"}],
+        "kept_until": "2027-03-07T12:00:04.000Z",
+        "used_for": ["recommendations"],
+    },
+    ("DELETE", "/v1/profile"): {"forgotten_at": "2026-01-31T12:05:00.000Z"},
 }
 _ERRORS = {
     400: ("BadRequest", "A value breaks a rule; detail names both, remedy says what to send."),
-    401: ("Unauthorized", "A deployed service: there is no key in the header authorization."),
+    401: ("Unauthorized", "There is no key in the header authorization, or no valid token in x-shopper-token."),
     403: ("Forbidden", "A deployed service: the key is not known, or not for this."),
     404: ("NotFound", "There is no such product or path."),
     405: ("MethodNotAllowed", "The path takes other methods; Allow lists them."),
@@ -121,11 +174,13 @@ def _operation(operation: Operation, response: Schema, parameters: Schema, body:
     described["security"] = [{kind: []} for kind in opened_by] + [{}]  # {}: by nothing, on a laptop
     if operation.key != "none":
         errors += [401, 403]
+    if operation.token:
+        described["parameters"].append(_token(operation))
     if operation.body is not None:
         errors += [413, 415]
         content = {"application/json": {"schema": body, "example": EXAMPLES[key]}}
         described["requestBody"] = {"required": True, "content": content}
-    described["responses"] = {"200": _answer(response, ANSWERS[key])}
+    described["responses"] = {str(operation.status): _answer(response, ANSWERS[key])}
     for status in sorted(errors):
         described["responses"][str(status)] = {"$ref": f"#/components/responses/{_ERRORS[status][0]}"}
     return described
@@ -145,6 +200,12 @@ def _parameter(name: str, operation: Operation, parameters: Schema) -> Schema:
         described |= {"style": "form", "explode": name not in COMMA_SEPARATED}
     example = EXAMPLES[operation.method, operation.path].get(name)
     return described if example is None else described | {"example": example}
+
+
+def _token(operation: Operation) -> Schema:
+    described: Schema = {"name": TOKEN_HEADER, "in": "header", "required": operation.token == "required"}
+    described["description"] = "who is shopping: a JWT that the shop's server signed, valid for 15 minutes at most"
+    return described | {"schema": {"type": "string"}}
 
 
 def _answer(schema: Schema, example: Schema) -> Schema:

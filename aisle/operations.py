@@ -5,15 +5,16 @@ An operation is a request struct, a plain function and a response struct. It kno
 """
 
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Protocol
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from aisle.errors import BadInput
+from aisle.identity import Caller
+from aisle.operation import Operation
 from aisle.parameters import NoParameters, ProductParameters, SearchParameters, SuggestParameters
 from aisle.rerank_forms import answer_rerank
+from aisle.shopper_operations import SHOPPER_OPERATIONS, RecommendServices, ShopperServices
 from aisle.types import (
     MAX_DEPTH,
     Health,
@@ -35,32 +36,17 @@ class OverlayServices(Protocol):
     def overlay(self, request: OverlayRequest) -> OverlayResponse: ...
 
 
-class Services(OverlayServices, Protocol):
+class Services(OverlayServices, RecommendServices, ShopperServices, Protocol):
     """What a door of everything needs from the wiring; calls may come from several threads at once."""
 
-    def search(self, request: SearchRequest, query_id: str) -> SearchResponse: ...
+    def search(self, request: SearchRequest, query_id: str, caller: Caller) -> SearchResponse: ...
     def suggest(self, query: str, k: int, lang: str | None) -> SuggestResponse: ...
     def product(self, product_id: str, lang: str | None) -> ProductResponse: ...  # raises NotFound
     def rerank(self, query: str, texts: list[str]) -> list[float]: ...  # one score in 0..1 per text
     def health(self) -> Health: ...
 
 
-@dataclass(frozen=True)
-class Operation:
-    """One row of the table. `answer(services, asked, request_id)` gets the decoded parameters or body."""
-
-    method: str
-    path: str
-    function: str  # which Lambda function answers it
-    summary: str
-    answer: Callable[[Any, Any, str], object]
-    response: Any  # what answer returns, for the document
-    key: Literal["none", "publishable", "secret"] = "publishable"  # what a deployed service asks for
-    parameters: type[Struct] = NoParameters
-    body: Any = None  # the type of a JSON body
-
-
-def _search(services: Services, asked: SearchRequest, request_id: str) -> SearchResponse:
+def _search(services: Services, asked: SearchRequest, caller: Caller) -> SearchResponse:
     if asked.page * asked.k > MAX_DEPTH:
         raise BadInput(
             f"page {asked.page} of {asked.k} hits is deeper than {MAX_DEPTH} hits", "narrow the query, or ask for fewer"
@@ -71,30 +57,30 @@ def _search(services: Services, asked: SearchRequest, request_id: str) -> Search
             raise BadInput(
                 f"filter {name} starts at {interval.gte:g}, above its end {interval.lte:g}", "swap the two ends"
             )
-    return services.search(asked, uuid.uuid4().hex)
+    return services.search(asked, uuid.uuid4().hex, caller)
 
 
-def _search_link(services: Services, asked: SearchParameters, request_id: str) -> SearchResponse:
-    return _search(services, asked.to_request(), request_id)
+def _search_link(services: Services, asked: SearchParameters, caller: Caller) -> SearchResponse:
+    return _search(services, asked.to_request(), caller)
 
 
-def _suggest(services: Services, asked: SuggestParameters, request_id: str) -> SuggestResponse:
+def _suggest(services: Services, asked: SuggestParameters, caller: Caller) -> SuggestResponse:
     return services.suggest(asked.q, asked.k, asked.lang or None)
 
 
-def _product(services: Services, asked: ProductParameters, request_id: str) -> ProductResponse:
+def _product(services: Services, asked: ProductParameters, caller: Caller) -> ProductResponse:
     return services.product(asked.id, asked.lang or None)
 
 
-def _rerank(services: Services, asked: RerankRequest, request_id: str) -> RerankResponse | list[TextScore]:
-    return answer_rerank(asked, services.rerank, request_id)
+def _rerank(services: Services, asked: RerankRequest, caller: Caller) -> RerankResponse | list[TextScore]:
+    return answer_rerank(asked, services.rerank, caller.request_id)
 
 
-def _health(services: Services, asked: NoParameters, request_id: str) -> Health:
+def _health(services: Services, asked: NoParameters, caller: Caller) -> Health:
     return services.health()
 
 
-def _overlay(services: OverlayServices, asked: OverlayRequest, request_id: str) -> OverlayResponse:
+def _overlay(services: OverlayServices, asked: OverlayRequest, caller: Caller) -> OverlayResponse:
     return services.overlay(asked)
 
 
@@ -108,6 +94,7 @@ OPERATIONS = (
         f"Search, as a link; page * k is at most {MAX_DEPTH}",
         _search_link,
         SearchResponse,
+        token="optional",
         parameters=SearchParameters,
     ),
     Operation(
@@ -117,6 +104,7 @@ OPERATIONS = (
         f"Search; page * k is at most {MAX_DEPTH}",
         _search,
         SearchResponse,
+        token="optional",
         body=SearchRequest,
     ),
     Operation(
@@ -145,4 +133,5 @@ OPERATIONS = (
         body=OverlayRequest,
     ),
     Operation("GET", "/v1/health", "search", "Is it up, and with which bundle", _health, Health, key="none"),
+    *SHOPPER_OPERATIONS,
 )

@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from aisle.decoding import nearest, read_values, shown
 from aisle.errors import BadInput
+from aisle.shopping import MAX_EXCLUDED, NeighbourRequest, RecommendationRequest
 from aisle.types import FACETS, MAX_DEPTH, MAX_K, MAX_QUERY_CHARS, Facet, Filters, Rerank, SearchRequest, Sort
 
 _NUMBER = r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?"
@@ -44,6 +45,64 @@ class ProductParameters(Struct, frozen=True, forbid_unknown_fields=True):
     lang: Lang | UnsetType = UNSET
 
 
+Filter = Annotated[
+    list[FilterText],
+    Meta(description="repeatable: price:..50, rating:4.., brand:Acme|Zenith, category:shoes, in_stock:true"),
+]
+Exclude = Annotated[
+    list[str], Meta(max_length=MAX_EXCLUDED, description="comma-separated product ids that are not to be shown")
+]
+Why = Annotated[bool, Meta(description="says of each product why it is shown")]
+
+
+class RecommendationParameters(Struct, frozen=True, forbid_unknown_fields=True):
+    """The fields of RecommendationRequest, as a link can carry them."""
+
+    k: Annotated[int, Meta(ge=1, le=MAX_K, description="products at most")] = 10
+    lang: Lang | UnsetType = UNSET
+    filter: Filter = []
+    exclude: Exclude = []
+    new: Annotated[bool, Meta(description="only what the shopper has not bought")] = False
+    diversity: Annotated[float, Meta(ge=0, le=1, description="0: the best ones, 1: as different as may be")] = 0.3
+    personal: Annotated[bool, Meta(description="false: as for a stranger")] = True
+    explain: Why = False
+
+    def to_request(self) -> RecommendationRequest:
+        """Raises BadInput where a filter cannot be read."""
+        return RecommendationRequest(
+            k=self.k,
+            lang=self.lang or None,
+            filters=parse_filters(self.filter),
+            exclude=self.exclude,
+            new=self.new,
+            diversity=self.diversity,
+            personal=self.personal,
+            explain=self.explain,
+        )
+
+
+class NeighbourParameters(Struct, frozen=True, forbid_unknown_fields=True):
+    """The fields of NeighbourRequest, as a link can carry them."""
+
+    id: Annotated[str, Meta(min_length=1, description="the catalogue's product_id")]
+    k: Annotated[int, Meta(ge=1, le=MAX_K, description="products at most")] = 10
+    lang: Lang | UnsetType = UNSET
+    filter: Filter = []
+    exclude: Exclude = []
+    explain: Why = False
+
+    def to_request(self) -> NeighbourRequest:
+        """Raises BadInput where a filter cannot be read."""
+        return NeighbourRequest(
+            product_id=self.id,
+            k=self.k,
+            lang=self.lang or None,
+            filters=parse_filters(self.filter),
+            exclude=self.exclude,
+            explain=self.explain,
+        )
+
+
 class SearchParameters(Struct, frozen=True, forbid_unknown_fields=True):
     """The fields of SearchRequest, as a link can carry them."""
 
@@ -51,14 +110,12 @@ class SearchParameters(Struct, frozen=True, forbid_unknown_fields=True):
     k: Annotated[int, Meta(ge=1, le=MAX_K, description="hits a page")] = 10
     page: Annotated[int, Meta(ge=1, le=MAX_DEPTH, description=f"from 1; page * k is at most {MAX_DEPTH}")] = 1
     lang: Lang | UnsetType = UNSET
-    filter: Annotated[
-        list[FilterText],
-        Meta(description="repeatable: price:..50, rating:4.., brand:Acme|Zenith, category:shoes, in_stock:true"),
-    ] = []
+    filter: Filter = []
     sort: Annotated[Sort, Meta(description="order of the hits")] = "relevance"
     rerank: Annotated[Rerank, Meta(description="auto: as far as budget_ms allows")] = "auto"
     facets: Annotated[list[Facet], Meta(description="comma-separated fields to count values of")] = []
     explain: Annotated[bool, Meta(description="adds each stage's scores to each hit")] = False
+    personal: Annotated[bool, Meta(description="false: the order that a stranger gets")] = True
     budget_ms: Annotated[float, Meta(ge=1, le=10_000, description="milliseconds to stay within")] = 300
 
     def to_request(self) -> SearchRequest:
@@ -73,6 +130,7 @@ class SearchParameters(Struct, frozen=True, forbid_unknown_fields=True):
             rerank=self.rerank,
             facets=self.facets,
             explain=self.explain,
+            personal=self.personal,
             budget_ms=self.budget_ms,
         )
 

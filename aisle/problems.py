@@ -16,13 +16,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from aisle.errors import AisleError, BadInput, BundleError, NotFound, TooLarge, Unavailable
+from aisle.errors import AisleError, BadInput, BundleError, NotFound, NotIdentified, TooLarge, Unavailable
 from aisle.types import Problem
 
 log = logging.getLogger(__name__)
 _SANE_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _STATUSES = (
     (NotFound, 404),
+    (NotIdentified, 401),
     (TooLarge, 413),
     (BadInput, 400),
     (BundleError, 503),

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ctypes
 import json
 import time
+from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -21,18 +22,32 @@ from aisle.encoder import Encoder
 from aisle.errors import BundleError
 from aisle.filters import Columns
 from aisle.golden import Golden, Replay, replay
+from aisle.identity import NOBODY, Caller
 from aisle.lexical import Lexical
 from aisle.live import Live
+from aisle.local_state import open_state
 from aisle.merchandising import Rules
 from aisle.overlay import MemoryStore
 from aisle.pair_scorer import PairScorer
 from aisle.pairs import Pair
 from aisle.products import Products
 from aisle.ranker import Ranker
+from aisle.recommend import Recommend
+from aisle.recommender import Recommender
 from aisle.reranker import CrossEncoder, sigmoid
 from aisle.retrieval import Parts
 from aisle.search import Search
 from aisle.settings import Settings
+from aisle.shoppers import Shoppers, local_shoppers, open_shoppers
+from aisle.shopping import (
+    EventsRequest,
+    EventsResponse,
+    ForgetResponse,
+    NeighbourRequest,
+    ProfileResponse,
+    RecommendationRequest,
+    RecommendationResponse,
+)
 from aisle.suggest import Suggester
 from aisle.types import (
     Health,
@@ -88,19 +103,57 @@ def keep_freed_memory() -> None:
 class Services:
     """What the doors call (`aisle.operations.Services`), over one bundle and what has changed since."""
 
-    def __init__(self, bundle: Bundle, threads: int, changes: Changes | None = None, max_age_ms: int = 0) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        threads: int,
+        changes: Changes | None = None,
+        max_age_ms: int = 0,
+        shoppers: Shoppers | None = None,
+    ) -> None:
         keep_freed_memory()
         self.bundle, self.bundle_id = bundle, bundle.manifest.bundle_id
         self._sealed = open_search(bundle.path, self.bundle_id, threads)
         self._suggester = Suggester.load(bundle.path / "suggest")
         self._changes = changes or Changes(MemoryStore())
+        self._shoppers = shoppers or local_shoppers(open_state(None), 0)
         made_at = int(datetime.fromisoformat(bundle.manifest.created_at).timestamp() * 1000)
         self._live = Live(self._sealed.parts, self._changes.store, made_at, time.perf_counter, max_age_ms / 1000)
 
-    def search(self, request: SearchRequest, query_id: str) -> SearchResponse:
+    def search(self, request: SearchRequest, query_id: str, caller: Caller = NOBODY) -> SearchResponse:
+        history = self._shoppers.history(caller) if request.personal else None
         view = self._live.view()
-        answer = self._over(view.parts).search(request, query_id)
+        answer = self._over(view.parts).search(request, query_id, history, _now_ms())
         return answer if view.complete else msgspec.structs.replace(answer, degraded=[*answer.degraded, "overlay"])
+
+    def recommend(self, request: RecommendationRequest, query_id: str, caller: Caller) -> RecommendationResponse:
+        history = self._shoppers.history(caller)
+        return self._recommended(lambda over: over.recommend(request, history, _now_ms(), query_id))
+
+    def similar(self, request: NeighbourRequest, query_id: str) -> RecommendationResponse:
+        return self._recommended(lambda over: over.similar(request, query_id))
+
+    def together(self, request: NeighbourRequest, query_id: str) -> RecommendationResponse:
+        return self._recommended(lambda over: over.together(request, query_id))
+
+    def _recommended(self, answer: Callable[[Recommend], RecommendationResponse]) -> RecommendationResponse:
+        view = self._live.view()
+        found = answer(Recommend(view.parts, self._recommender, self.bundle_id, time.perf_counter))
+        return found if view.complete else msgspec.structs.replace(found, degraded=[*found.degraded, "overlay"])
+
+    @cached_property
+    def _recommender(self) -> Recommender | None:
+        folder = self.bundle.path / "recommender"
+        return Recommender.load(folder) if folder.exists() else None
+
+    def events(self, request: EventsRequest, caller: Caller) -> EventsResponse:
+        return self._shoppers.events(request, caller)
+
+    def profile(self, caller: Caller) -> ProfileResponse:
+        return self._shoppers.profile(caller)
+
+    def forget(self, caller: Caller) -> ForgetResponse:
+        return self._shoppers.forget(caller)
 
     def ranking(self, query: str, k: int) -> list[tuple[str, float]]:
         """The k best (product_id, score) of the sealed bundle, every variant for itself, as `aisle run` and
@@ -120,7 +173,8 @@ class Services:
 
     def warm_up(self) -> None:
         """One search, so that the first shopper does not pay for what is made ready on first use."""
-        self.search(SearchRequest(Golden.load(self.bundle.file("golden.json")).queries[0].query), "warm-up")
+        query = Golden.load(self.bundle.file("golden.json")).queries[0].query
+        self.search(SearchRequest(query), "warm-up")
 
     def _over(self, parts: Parts) -> Search:
         return Search(parts, self.bundle_id, time.perf_counter)
@@ -149,7 +203,12 @@ class Services:
         return replay(Golden.load(self.bundle.file("golden.json")), lambda query: self.ranking(query, 10))
 
 
-def open_services(settings: Settings) -> Services:
+def open_services(settings: Settings, shoppers: Shoppers | None = None) -> Services:
     """The services of the settings' bundle. Raises BundleError where it cannot be opened."""
     age = settings.overlay_cache_ms if settings.overlay_table else 0
-    return Services(Bundle.open(settings.bundle), settings.threads, open_changes(settings), age)
+    shoppers = shoppers or open_shoppers(settings)
+    return Services(Bundle.open(settings.bundle), settings.threads, open_changes(settings), age, shoppers)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

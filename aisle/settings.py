@@ -27,6 +27,13 @@ class Settings:
     overlay_table: str = ""  # DynamoDB table of live prices, stock and hidden products; empty: none, kept in memory
     overlay_cache_ms: int = 2000  # milliseconds; how old the overlay that search reads may be
     keys_parameter: str = ""  # SSM parameter that holds the hashed API keys; empty: nobody is asked for a key
+    events_queue: str = ""  # URL of the SQS queue that events are put into; empty: they are handled at once
+    dead_letters: str = ""  # URL of the SQS queue for events that cannot be read
+    events_bucket: str = ""  # S3 bucket of the event log
+    profiles_table: str = ""  # DynamoDB table of shoppers' profiles; empty: none, kept in memory
+    pseudonym_secret: str = ""  # secret in Secrets Manager whose value shopper ids are hashed with
+    profile_budget_ms: int = 30  # milliseconds; how long a personal answer waits for the profile
+    state: Path | None = None  # folder; where `aisle serve` keeps keys and events between its runs; unset: nowhere
     search_version: str = ""  # ARN of the function version that the pre-traffic hook asks
 
     @classmethod
@@ -40,6 +47,13 @@ class Settings:
             overlay_table=environ.get("AISLE_OVERLAY_TABLE") or cls.overlay_table,
             overlay_cache_ms=_whole(environ, "AISLE_OVERLAY_CACHE_MS", cls.overlay_cache_ms, at_least=1),
             keys_parameter=environ.get("AISLE_KEYS_PARAMETER") or cls.keys_parameter,
+            events_queue=environ.get("AISLE_EVENTS_QUEUE") or cls.events_queue,
+            dead_letters=environ.get("AISLE_DEAD_LETTERS") or cls.dead_letters,
+            events_bucket=environ.get("AISLE_EVENTS_BUCKET") or cls.events_bucket,
+            profiles_table=environ.get("AISLE_PROFILES_TABLE") or cls.profiles_table,
+            pseudonym_secret=environ.get("AISLE_PSEUDONYM_SECRET") or cls.pseudonym_secret,
+            profile_budget_ms=_whole(environ, "AISLE_PROFILE_BUDGET_MS", cls.profile_budget_ms, at_least=1),
+            state=Path(environ["AISLE_STATE"]) if environ.get("AISLE_STATE") else None,
             search_version=environ.get("AISLE_SEARCH_VERSION") or cls.search_version,
         )
 

@@ -84,6 +84,7 @@ class SearchRequest(Struct, frozen=True, forbid_unknown_fields=True):
     rerank: Rerank = "auto"
     facets: list[Facet] = []
     explain: bool = False
+    personal: bool = True  # false: as for a stranger
     budget_ms: Annotated[float, Meta(ge=1, le=10_000)] = 300
 
 

@@ -11,10 +11,12 @@ import urllib.request
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from aisle.bundle import MANIFEST
 from aisle.cli import Parser, whole
 from aisle.errors import AisleError
+from aisle.event_log import read_log
 from aisle.report import check_report
 from aisle.server import serve
 from aisle.settings import Settings
@@ -56,6 +58,20 @@ def demo(arguments: list[str]) -> None:
         print(_answer(out, given.port))
     else:
         serve(out, port=given.port)
+
+
+def release(arguments: list[str]) -> None:
+    """aisle release LOG --epsilon 1 --out DIR"""
+    parser = Parser("aisle release", epilog="example: aisle release log --epsilon 1 --out counts")
+    parser.add_argument("log", metavar="LOG", type=Path, help="folder of an event log")
+    parser.add_argument("--epsilon", type=float, required=True, help="above 0, up to 20: less tells less of anybody")
+    parser.add_argument("--out", type=Path, required=True, help="the folder to write counts and their manifest into")
+    given = parser.parse_args(arguments)
+    from model_export.interactions import from_records
+    from model_export.private_counts import release as release_counts  # OpenDP is large
+
+    manifest = release_counts(from_records(read_log(given.log)), given.epsilon, given.out, np.random.default_rng())
+    print(json.dumps(manifest))
 
 
 def _build(recipe: Recipe, data: Path | None, out: Path, report: Path | None, merchandising: Path | None) -> None:

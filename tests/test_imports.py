@@ -20,15 +20,16 @@ ROOT = Path(__file__).parents[1]
 # From the ground up: a module imports its own layer and those before it.
 LAYERS = {
     "ground": "__init__ errors markup shopping text timings types",
-    "primitives": "bundle dense encoder evaluation golden keys lexical mapped onnx products report sealing spelling "
-    "tables",
-    "domain": "catalogue filters lexicon merchandising overlay pair_scorer pairs price_phrase ranker reranker suggest "
-    "understanding",
-    "flows": "assessment live retrieval search variety",
-    "edges": "access aws decoding docs_page http openapi operations parameters problems rerank_forms schema settings "
-    "terminal",
-    "wiring": "changes indexing runtime",
-    "doors": "__main__ cli commands key_commands listings server",
+    "primitives": "bundle dense encoder evaluation golden item_ids keys lexical mapped neighbours onnx products "
+    "pseudonyms report sealing spelling tables",
+    "domain": "catalogue compaction content event_log events filters histories history knowledge lexicon "
+    "merchandising object_ids orders overlay pair_scorer pairs personal price_phrase profile ranker "
+    "reasons recommender reranker suggest ubi understanding",
+    "flows": "assessment collecting content_recommender diversity live recommend replaying retrieval search variety",
+    "edges": "access aws decoding docs_page http identity local_state openapi operation operations parameters problems "
+    "rerank_forms schema settings shopper_operations storefront terminal",
+    "wiring": "changes indexing runtime shoppers",
+    "doors": "__main__ cli commands event_commands key_commands listings server",
 }
 HEIGHT = {module: height for height, names in enumerate(LAYERS.values()) for module in names.split()}
 FLOWS = list(LAYERS).index("flows")

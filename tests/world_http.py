@@ -1,12 +1,25 @@
 """Six products behind the HTTP services, searched by word overlap, so that every answer can be worked out by hand."""
 
 from collections import Counter
+from typing import Literal
 
 import msgspec
 
 from aisle import __version__
 from aisle.errors import NotFound
+from aisle.identity import Caller
 from aisle.overlay import updates
+from aisle.shopping import (
+    EventsRequest,
+    EventsResponse,
+    ForgetResponse,
+    KnownAct,
+    NeighbourRequest,
+    ProfileResponse,
+    Recommendation,
+    RecommendationRequest,
+    RecommendationResponse,
+)
 from aisle.text import terms
 from aisle.types import (
     FacetCount,
@@ -44,7 +57,7 @@ class TinyServices:
 
     bundle_id = "tiny"
 
-    def search(self, request: SearchRequest, query_id: str) -> SearchResponse:
+    def search(self, request: SearchRequest, query_id: str, caller: Caller) -> SearchResponse:
         matches = [product for product in PRODUCTS if _passes(product, request.filters)]
         scored = [(product, _overlap(request.query, product.title)) for product in matches]
         found = sorted((pair for pair in scored if pair[1] > 0 or not request.query), key=lambda pair: -pair[1])
@@ -76,6 +89,38 @@ class TinyServices:
 
     def rerank(self, query: str, texts: list[str]) -> list[float]:
         return [_overlap(query, text) for text in texts]
+
+    def recommend(self, request: RecommendationRequest, query_id: str, caller: Caller) -> RecommendationResponse:
+        """The cheapest products; for a shopper who is known, the dearest."""
+        wanted = [p for p in PRODUCTS if p.product_id not in request.exclude and _passes(p, request.filters)]
+        wanted.sort(key=lambda product: product.price or 0, reverse=bool(caller.shoppers))
+        route: Literal["behaviour", "popular"] = "behaviour" if caller.shoppers else "popular"
+        return self._recommended(query_id, route, wanted[: request.k])
+
+    def similar(self, request: NeighbourRequest, query_id: str) -> RecommendationResponse:
+        asked = self.product(request.product_id, None).product
+        others = [p for p in PRODUCTS if p.category == asked.category and p.product_id != asked.product_id]
+        return self._recommended(query_id, "content", others[: request.k])
+
+    def together(self, request: NeighbourRequest, query_id: str) -> RecommendationResponse:
+        asked = self.product(request.product_id, None).product
+        others = [p for p in PRODUCTS if p.color == asked.color and p.product_id != asked.product_id]
+        return self._recommended(query_id, "behaviour", others[: request.k])
+
+    def _recommended(
+        self, query_id: str, route: Literal["behaviour", "content", "popular"], products: list[Product]
+    ) -> RecommendationResponse:
+        hits = [Recommendation(_hit(product, 1.0)) for product in products]
+        return RecommendationResponse(query_id, self.bundle_id, route, [], hits, {"total": 0.25})
+
+    def events(self, request: EventsRequest, caller: Caller) -> EventsResponse:
+        return EventsResponse(len(request.events) + len(request.queries), [])
+
+    def profile(self, caller: Caller) -> ProfileResponse:
+        return ProfileResponse([KnownAct("mug", "click", "2026-01-31T12:00:00.000Z")], None, list(caller.shoppers))
+
+    def forget(self, caller: Caller) -> ForgetResponse:
+        return ForgetResponse("2026-01-31T12:00:00.000Z")
 
     def overlay(self, request: OverlayRequest) -> OverlayResponse:
         return OverlayResponse(len(updates(request)), "2026-01-31T12:00:00.000+00:00")
