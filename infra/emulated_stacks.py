@@ -1,18 +1,22 @@
-"""What the emulated CloudFormation lacks for a real deployment: versions and aliases of functions, and outputs.
+"""What the emulated CloudFormation lacks for a real deployment: versions and aliases of functions, secrets, outputs.
 
 moto makes versions and aliases through Lambda's API but not from a template: it publishes a version without telling its
 number, knows no alias, publishes before it changes the function that is to be published, and tells no layer's address.
-A stack that a change set updates keeps the outputs it had.
+A stack that a change set updates keeps the outputs it had. Its queues would call functions in containers as soon as a
+message comes: here an event source is only noted, and who tests it polls the queue.
 """
 
 from __future__ import annotations
 
+import json
+import secrets
 from typing import Any
 
-from moto.awslambda.models import LambdaBackend, LayerVersion, lambda_backends
+from moto.awslambda.models import EventSourceMapping, LambdaBackend, LayerVersion, lambda_backends
 from moto.cloudformation.models import ChangeSet, cloudformation_backends
 from moto.cloudformation.parsing import ResourceMap, get_references_from_template
 from moto.core.common_models import CloudFormationModel
+from moto.secretsmanager.models import secretsmanager_backends
 
 
 class EmulatedVersion(CloudFormationModel):
@@ -89,6 +93,47 @@ class EmulatedAlias(CloudFormationModel):
             functions.delete_alias(self.name, self.function)
 
 
+class EmulatedSecret(CloudFormationModel):
+    """One that CloudFormation fills: GenerateSecretString with a length alone."""
+
+    def __init__(self, arn: str) -> None:
+        self.physical_resource_id = arn
+
+    @staticmethod
+    def cloudformation_name_type() -> str:
+        return ""
+
+    @staticmethod
+    def cloudformation_type() -> str:
+        return "AWS::SecretsManager::Secret"
+
+    @classmethod
+    def create_from_cloudformation_json(
+        cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **_: Any
+    ) -> EmulatedSecret:
+        wanted = cloudformation_json["Properties"]
+        length = wanted["GenerateSecretString"]["PasswordLength"]
+        made = secretsmanager_backends[account_id][region_name].create_secret(
+            name=wanted["Name"],
+            secret_string=secrets.token_hex(length)[:length],
+            secret_binary=None,
+            description=wanted.get("Description"),
+            tags=None,
+            kms_key_id=None,
+            client_request_token=None,
+            replica_regions=[],
+            force_overwrite=False,
+        )
+        return cls(json.loads(made)["ARN"])
+
+    @classmethod
+    def update_from_cloudformation_json(cls, original_resource: EmulatedSecret, *_: Any) -> EmulatedSecret:
+        return original_resource  # what it holds stays, unless GenerateSecretString differs
+
+    def delete(self, account_id: str, region_name: str) -> None:
+        secretsmanager_backends[account_id][region_name].delete_secret(self.physical_resource_id, None, True)
+
+
 def complete_stacks() -> None:
     """Teaches this process's moto the rest of it."""
     update, apply = ResourceMap.update, ChangeSet.apply
@@ -120,6 +165,7 @@ def complete_stacks() -> None:
     setattr(LayerVersion, "update_from_cloudformation_json", classmethod(replace_layer))  # noqa: B010
     setattr(ResourceMap, "update", update_functions_first)  # noqa: B010, mypy knows a method there
     setattr(ChangeSet, "apply", apply_with_outputs)  # noqa: B010
+    EventSourceMapping.enabled = property(lambda source: False, lambda source, wanted: None)
 
 
 def _refers(resource: dict[str, Any], names: set[str]) -> bool:
