@@ -17,6 +17,7 @@ from aisle.bundle import MANIFEST
 from aisle.cli import Parser, whole
 from aisle.errors import AisleError
 from aisle.event_log import read_log
+from aisle.local_state import SHOPPERS
 from aisle.report import check_report
 from aisle.server import serve
 from aisle.settings import Settings
@@ -53,11 +54,11 @@ def demo(arguments: list[str]) -> None:
     parser.add_argument("--products", type=whole(1, 1_000_000), default=3000, help=size)
     given = parser.parse_args(arguments)
     out = _built_demo(given.products)
-    print(f"bundle {out}, report {out}.html", file=sys.stderr)
+    print(f"bundle {out}, report {out}.html; a shop: http://127.0.0.1:{given.port}", file=sys.stderr)
     if given.check:
         print(_answer(out, given.port))
     else:
-        serve(out, port=given.port)
+        serve(out, port=given.port, state=_demo_state(given.products))
 
 
 def release(arguments: list[str]) -> None:
@@ -90,6 +91,17 @@ def _built_demo(products: int) -> Path:
         data = msgspec.structs.replace(recipe.data, demo_products=products)
         _build(msgspec.structs.replace(recipe, data=data), None, out, out.with_name(f"{out.name}.html"), None)
     return out
+
+
+def _demo_state(products: int) -> Path:
+    """What the demo's shoppers did; written unless a former run left it."""
+    folder = DEMO / f"demo-{products}.state"
+    if not (folder / SHOPPERS).exists():
+        from model_export.demo_store import generate
+        from model_export.demo_store.state import write_state
+
+        write_state(folder, generate(products).events, time.time_ns() // 1_000_000)
+    return folder
 
 
 def _answer(bundle: Path, port: int) -> str:
