@@ -31,4 +31,5 @@ def serve(bundle_path: Path, host: str = "127.0.0.1", port: int = 8000, state: P
     services = open_services(settings, open_shoppers(settings, local))
     app = build_app(services, settings, identify=open_identity(settings, local))
     app.router.routes += storefront_routes(local.secret_key, local.shoppers)
-    uvicorn.run(app, host=host, port=port, server_header=False, lifespan="off")
+    # Addresses hold what shoppers type, so none is logged.
+    uvicorn.run(app, host=host, port=port, server_header=False, access_log=False, lifespan="off")
