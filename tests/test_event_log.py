@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from world_events import ANNA, BEN, NOON, record
 from aisle.compaction import Compacted, compact
 from aisle.errors import BadInput, NotFound, Unavailable
 from aisle.event_log import EventLog, LocalFiles, compacted_name, packed, read_log
-from aisle.events import Record, moment
+from aisle.events import Record, moment, ms_of
 
 DAY_MS = 86_400_000
 NEXT_DAY = NOON + DAY_MS
@@ -283,3 +284,21 @@ def test_pyarrow_reads_the_log_as_a_table(log: EventLog, tmp_path: Path) -> None
     assert table.column_names == list(Record.__struct_fields__)
     assert table.to_pylist()[0] | {"hits": []} == msgspec.to_builtins(record("1", position=3)) | {"hits": []}
     assert table.column("hits").to_pylist() == [[], ["a", "b"]]
+
+
+def test_the_query_in_the_docs_reads_the_log_as_aisle_does(log: EventLog, tmp_path: Path) -> None:
+    duckdb = pytest.importorskip("duckdb", reason="needs the dev extra")
+    page = (Path(__file__).parents[1] / "docs" / "your-data.md").read_text(encoding="utf-8")
+    (query,) = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    log.extend([record("1", position=3), record("2", NEXT_DAY), record("3", NEXT_DAY, shopper=BEN)])
+    compact(log, NEXT_DAY)
+    log.extend([record("1", position=3), record("2", NEXT_DAY + 5), record("4", kind="query", hits=("a", "b"))])
+    log.forget([BEN], NEXT_DAY)
+    query = query.replace("'events/", f"'{tmp_path}/events/")
+    read = duckdb.sql(f'SELECT event_id, position, epoch_ms("timestamp"), hits FROM ({query}) ORDER BY event_id')
+    assert read.fetchall() == [
+        ("1".rjust(22, "0"), 3, NOON, []),
+        ("2".rjust(22, "0"), None, NEXT_DAY + 5, []),
+        ("4".rjust(22, "0"), None, NOON, ["a", "b"]),
+    ]
+    assert {row[0]: row[2] for row in read.fetchall()} == {r.event_id: ms_of(r.timestamp) for r in log.records()}
