@@ -29,6 +29,10 @@ function frame() {
   showCount();
 }
 
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // a fragment would be another address
+  byId("main").focus();
+});
 onRender(frame);
 startSuggest();
 await chooser(flush, () => {
