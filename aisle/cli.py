@@ -234,7 +234,7 @@ COMMANDS: dict[str, tuple[str, str, Callable[[ArgumentParser], None]]] = {
     ),
     "replay": (
         "tell events of the past to a shop on this machine, or to a stage in AWS",
-        "aisle events orders.csv | aisle replay - --state state",
+        "aisle replay events.jsonl --state state",
         _replay,
     ),
     "keys": (

@@ -78,7 +78,7 @@ def test_help_lists_every_command_and_those_of_the_workshop(capsys: Capture) -> 
         main(["--help"])
 
     listed = re.findall(r"^    (\w+) ", capsys.readouterr().out, flags=re.MULTILINE)
-    assert (exited.value.code, listed) == (0, [*COMMANDS, "build", "demo"])
+    assert (exited.value.code, listed) == (0, [*COMMANDS, "build", "demo", "release"])
 
 
 def test_help_loads_none_of_what_serving_needs() -> None:
@@ -109,6 +109,10 @@ def test_the_example_in_each_help_works(
     (tmp_path / "queries.tsv").write_text(f"query_id\tquery\n1\t{product.title}\n", encoding="utf-8")
     (tmp_path / "qrels.txt").write_text(f"1 0 {product.product_id} 1\n", encoding="utf-8")
     (tmp_path / "pairs.csv").write_text("pair_id,query,title\n1,red,red shoe\n", encoding="utf-8")
+    (tmp_path / "orders.csv").write_text("customer_id,product_id,date\nanna,7,2026-01-31\n", encoding="utf-8")
+    (tmp_path / "events.jsonl").write_text(
+        '{"action_name": "view", "timestamp": "2026-01-31T09:30:00Z", "user_id": "anna"}\n', encoding="utf-8"
+    )
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit):
         main([name, "--help"])
