@@ -38,7 +38,8 @@ def events(asked: Namespace) -> int:
         for event in progress(told) if asked.out else told:
             out.write(msgspec.json.encode(event) + b"\n")
             count += 1
-    _tell(", ".join([f"{count} events", *(f"left out: {rows} {what}" for what, rows in left_out.items())]))
+    without = ", ".join(f"{rows} {what}" for what, rows in left_out.items())
+    _tell(f"{count} events" + (f"; left out: {without}" if without else ""))
     if not count:
         raise BadInput(f"{asked.orders} has no orders that were kept", "give a table of orders")
     return 0

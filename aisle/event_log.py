@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
+from threading import get_ident
 from typing import Protocol
 
 import msgspec
@@ -183,7 +185,7 @@ class LocalFiles:
 
     def write(self, name: str, content: bytes) -> None:
         target = self._folder / name
-        draft = target.with_name(f".{target.name}.draft")
+        draft = target.with_name(f".{target.name}.{os.getpid()}-{get_ident()}.draft")  # others may write the same now
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             draft.write_bytes(content)

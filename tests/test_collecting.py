@@ -221,3 +221,9 @@ def test_a_queue_that_repeats_reorders_and_fails_changes_nothing(data: st.DataOb
         waiting += [batch[place] for place in ingest(batch).failed]
     assert waiting == []
     assert [profiles.read([who]) for who in (ANNA, BEN)] == [once.read([who]) for who in (ANNA, BEN)]
+
+
+@given(st.lists(st.text() | st.recursive(st.none() | st.text(), st.lists).map(json.dumps), max_size=4))
+def test_no_message_stops_the_others(bodies: list[str]) -> None:
+    done = Ingest(MemoryProfiles())([*bodies, text(record("a"))])
+    assert (done.records, done.failed) == (1, {})

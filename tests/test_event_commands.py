@@ -64,7 +64,7 @@ def kept(state: Path) -> list[tuple[str, str, str, bool]]:
 
 def test_orders_become_events_on_stdout_or_in_a_file(orders: Path, tmp_path: Path, capsys: Capture) -> None:
     out, told = ran(capsys, "events", orders)
-    assert told == "3 events, left out: 1 cancellations, left out: 1 rows without a customer\n"
+    assert told == "3 events; left out: 1 cancellations, 1 rows without a customer\n"
     lines = [json.loads(line) for line in out.splitlines()]
     assert [(e["user_id"], e["event_attributes"]["object"]["object_id"]) for e in lines] == [
         ("anna", "hat"),

@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -267,6 +268,16 @@ def test_a_tombstone_of_another_form_is_told(log: EventLog) -> None:
     log.files.write("tombstones/x.json", b"[]")
     with pytest.raises(BadInput, match=r"tombstones/x\.json is no tombstone"):
         list(log.records())
+
+
+def test_many_may_write_the_same_file_at_once(tmp_path: Path) -> None:
+    log = EventLog(LocalFiles(tmp_path / "events"))
+    told = [record(f"e{i}") for i in range(50)]
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(log.append, "2026-01-01", told) for _ in range(64)]:
+            done.result()
+    assert len([*(tmp_path / "events").rglob("*")]) == 3  # two folders and the file
+    assert list(log.records()) == sorted(told, key=lambda r: r.event_id)
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:

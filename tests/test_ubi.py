@@ -316,3 +316,23 @@ def test_no_record_and_no_reason_holds_a_raw_id(said: dict[str, Any], sender: Se
         except BadInput as exc:
             told = json.dumps(str(exc))
         assert RAW not in told
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.characters(categories=["Cs"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS) | st.text(), inner, max_size=4),
+)
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), JSON), st.booleans())
+def test_whatever_is_sent_becomes_a_record_that_can_be_read_again_or_a_reason(
+    said: dict[str, Any], history: bool
+) -> None:
+    reading = Reading(SHOP, NOW, PSEUDONYMS, history)
+    for whole in (said, FULL_EVENT | said, FULL_QUERY | said):
+        for read in (reading.event, reading.query):
+            try:
+                kept = read(whole)
+            except BadInput:
+                continue
+            assert msgspec.json.decode(msgspec.json.encode(kept), type=Record) == kept
