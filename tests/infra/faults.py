@@ -11,10 +11,11 @@ from typing import Literal
 
 Fault = Literal["slow", "throttled", "silent"]
 SLOW_S = 4.0
+OF_A_CONNECTION = {"connection", "content-length", "date", "server", "transfer-encoding"}
 
 
 class Faults:
-    """`of` says what is wrong with a service, named as in the header X-Amz-Target: DynamoDB or AmazonSSM."""
+    """`of` says what is wrong with a service, as X-Amz-Target names it: DynamoDB, AmazonSSM, secretsmanager."""
 
     def __init__(self, account: str) -> None:
         self.account = account.removeprefix("http://")
@@ -30,12 +31,14 @@ class Faults:
         finally:
             del self.of[service]
 
-    def passed_on(self, door: BaseHTTPRequestHandler, body: bytes) -> tuple[int, bytes]:
+    def passed_on(self, door: BaseHTTPRequestHandler, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body."""
         upstream = http.client.HTTPConnection(self.account, timeout=30)
+        headers = {name: value for name, value in door.headers.items() if name.lower() != "expect"}
         try:
-            upstream.request(door.command, door.path, body, dict(door.headers.items()))
+            upstream.request(door.command, door.path, body, headers)
             answer = upstream.getresponse()
-            return answer.status, answer.read()
+            return answer.status, dict(answer.getheaders()), answer.read()
         finally:
             upstream.close()
 
@@ -58,19 +61,21 @@ def between(account: str) -> Iterator[Faults]:
             if fault == "slow":
                 time.sleep(SLOW_S)
             if fault == "throttled":
-                status, answer = 400, json.dumps({"__type": "ThrottlingException", "message": "Rate exceeded"}).encode()
+                status, headers = 400, {"content-type": "application/x-amz-json-1.0"}
+                answer = json.dumps({"__type": "ThrottlingException", "message": "Rate exceeded"}).encode()
             else:
-                status, answer = faults.passed_on(self, body)
+                status, headers, answer = faults.passed_on(self, body)
+            headers = {name: value for name, value in headers.items() if name.lower() not in OF_A_CONNECTION}
             try:
                 self.send_response(status)
-                self.send_header("content-type", "application/x-amz-json-1.0")
-                self.send_header("content-length", str(len(answer)))
+                for name, value in {**headers, "content-length": str(len(answer))}.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(answer)
             except OSError:  # who asked did not wait
                 self.close_connection = True
 
-        do_GET = do_POST = do_PUT = answer
+        do_GET = do_POST = do_PUT = do_DELETE = answer
 
         def log_message(self, *_: object) -> None:
             """Quiet."""

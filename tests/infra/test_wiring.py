@@ -5,41 +5,23 @@ authorizer, limits and environment from the template (infra/deployed.py), so tha
 stands for AWS and asks nobody for permission: what a role allows is not proved here.
 """
 
-import io
-import json
 import time
-import urllib.error
-import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import redirect_stdout
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import boto3
-import msgspec
 import pytest
-from faults import Faults, between
+from shop import Service, make_keys, until
 from world_aws import overlay_table
 
-from aisle.aws.clients import client
-from aisle.cli import main
 from aisle.operations import OPERATIONS
-from aisle.types import Product
 from infra.compiled import Api
-from infra.deployed import deployed, running
-from infra.emulated import emulated_aws
 from infra.emulator import FunctionFailed
-from infra.gateway import Gateway, Invoke, serving
-from infra.package import OSLS, ROOT
 
 pytestmark = pytest.mark.slow
 
-STACK = "aisle-dev"
 TABLE = "aisle-dev-overlay"
-FRESH_S = 10  # the most that a test waits for an overlay whose cache is two seconds old
 HOSTILE = [
     "",
     " ",
@@ -60,128 +42,9 @@ HOSTILE = [
 ]
 
 
-@dataclass
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-@dataclass(repr=False)
-class Service:
-    """The deployed service; `ahead_s` puts the gateway's clock forward, as every call does by `apart_s`."""
-
-    url: str
-    api: Api
-    gateway: Gateway
-    invoke: Invoke
-    faults: Faults
-    keys: dict[str, str]
-    log: Path
-    products: list[Product]
-    ahead_s: float = 0.0
-    apart_s: float = 0.25  # a pace that each route's rate allows
-
-    def call(self, method: str, path: str, key: str = "", body: Any = None, **headers: str) -> Answer:
-        """`key` is publishable, secret, or what is sent as one; headers' names have _ for -."""
-        self.ahead_s += self.apart_s
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        if key:
-            sent["Authorization"] = f"Bearer {self.keys.get(key, key)}"
-        if body is not None:
-            sent.setdefault("content-type", "application/json")
-        raw = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, raw, sent, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=60) as response:
-                return _answer(response.status, response)
-        except urllib.error.HTTPError as error:
-            with error:
-                return _answer(error.code, error)
-
-    def search(self, query: str, **more: Any) -> Any:
-        answer = self.call("POST", "/v1/search", "publishable", {"query": query, "budget_ms": 10_000, **more})
-        assert answer.status == 200, answer.body
-        return answer.json
-
-    def put(self, *changes: dict[str, Any], products: list[dict[str, Any]] | None = None) -> Answer:
-        return self.call("PUT", "/v1/overlay", "secret", {"changes": changes, "products": products or []})
-
-    def hit(self, product: Product) -> dict[str, Any] | None:
-        """The product as a search for its title shows it."""
-        hits = self.search(product.title, k=50)["hits"]
-        return next((hit for hit in hits if hit["product_id"] == product.product_id), None)
-
-    def logged(self) -> str:
-        """All that anybody wrote down: functions, emulator, gateway."""
-        return self.log.read_text(encoding="utf-8", errors="replace") + "\n".join(self.gateway.access_log)
-
-
-def _answer(status: int, response: Any) -> Answer:
-    return Answer(status, {name.lower(): value for name, value in response.headers.items()}, response.read())
-
-
-@pytest.fixture(scope="module")
-def account() -> Iterator[dict[str, str]]:
-    """An emulated account that lasts for the module, in this process's environment too."""
-    pytest.importorskip("moto", reason="emulates AWS: needs the dev extra")
-    with emulated_aws() as environment, pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        client.cache_clear()
-        yield environment
-        client.cache_clear()
-
-
-@pytest.fixture(scope="module")
-def api(account: dict[str, str]) -> Api:
-    if not (OSLS.exists() and (ROOT / "build" / "layers" / "light").exists()):
-        pytest.skip("deploys the stack: needs Node, and `make package` once")
-    return deployed("dev", account)
-
-
-@pytest.fixture(scope="module")
-def service(
-    api: Api, account: dict[str, str], tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Service]:
-    pytest.importorskip("awslambdaric", reason="runs functions: needs the dev extra")
-    log = tmp_path_factory.mktemp("log") / "functions.log"
-    products = [
-        msgspec.json.decode(line, type=Product) for line in (tiny_bundle / "products.jsonl").read_bytes().splitlines()
-    ]
-    with between(account["AWS_ENDPOINT_URL"]) as faults:
-        aws = {**account, "AWS_ENDPOINT_URL": faults.url}
-        with running(api, "dev", aws, tiny_bundle, log) as invoke:
-            gateway = Gateway(api, invoke, lambda: time.monotonic() + made.ahead_s)
-            made = Service("", api, gateway, invoke, faults, {}, log, products)
-            with serving(gateway) as made.url:
-                yield made
-
-
 @pytest.fixture(scope="module", autouse=True)
-def keys(service: Service) -> None:
-    """Made as an operator makes them."""
-    made = _keys()
-    service.keys |= {line["kind"]: line["key"] for line in made}
+def warm(service: Service) -> None:
     service.call("GET", "/v1/health")  # the cold start
-
-
-def _keys(*argv: str) -> list[dict[str, str]]:
-    with redirect_stdout(io.StringIO()) as out:
-        assert main(["keys", "--stage", "dev", *argv]) == 0
-    return [json.loads(line) for line in out.getvalue().splitlines()]
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Waits until `holds()`: search reads the overlay every two seconds."""
-    end = time.monotonic() + FRESH_S
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.2)
 
 
 # Routes and keys
@@ -267,11 +130,11 @@ def test_nobody_can_have_a_no_kept_for_everybody_with_the_same_key(service: Serv
 
 def test_keys_rotate_without_a_moment_in_which_none_opens(service: Service) -> None:
     old = service.keys["secret"]
-    (new,) = _keys("--rotate", "secret")
+    (new,) = make_keys("--rotate", "secret")
     time.sleep(1.1)  # the authorizer's own cache
     change = {"changes": [{"product_id": "nobody's", "stock": 1}]}
     assert [service.call("PUT", "/v1/overlay", key, change).status for key in (old, new["key"])] == [200, 200]
-    _keys("--retire", "secret")
+    make_keys("--retire", "secret")
     time.sleep(1.1)
     assert [service.call("PUT", "/v1/overlay", key, change).status for key in (old, new["key"])] == [200, 200]
     service.ahead_s += 301
@@ -464,13 +327,13 @@ def test_bodies_that_are_none_are_refused(service: Service, body: bytes, kind: s
     assert service.call("PUT", "/v1/overlay", "secret", body, content_type=kind).status == status
 
 
-@pytest.mark.parametrize("name", ["aisle-dev-search", "aisle-dev-authorizer", "aisle-dev-overlay"])
+@pytest.mark.parametrize("name", ["search", "recommend", "events", "profile", "overlay", "authorizer"])
 def test_events_of_another_kind_let_nobody_in_and_break_nothing(service: Service, name: str) -> None:
     events: list[Any] = [{}, [], None, 7, "x", {"version": "2.0"}, {"Records": [{"s3": {}}]}, {"routeKey": 1}]
     events += [{"httpMethod": "PUT", "path": "/v1/overlay"}, {"version": "2.0", "requestContext": None}]
     for event in events:
         try:
-            answer = service.invoke(name, event)
+            answer = service.invoke(f"aisle-dev-{name}", event)
         except FunctionFailed:
             continue
         assert answer.get("isAuthorized", False) is False
