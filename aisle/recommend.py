@@ -19,7 +19,7 @@ from aisle import reasons
 from aisle.content_recommender import ContentRecommender
 from aisle.diversity import diversified
 from aisle.retrieval import Mask, Parts, Rows
-from aisle.search import hit
+from aisle.search import History, hit
 from aisle.shopping import (
     Act,
     Because,
@@ -38,7 +38,6 @@ PROPOSED, SPARE = 3, 20  # products proposed: so many for each that is asked for
 NEW_MS = 30 * 86_400_000  # how long a product counts as new in the shop
 _DAY_MS = 86_400_000
 
-History = Callable[[], Sequence[Act] | None]  # a shopper's acts; None where they could not be read in time
 
 Near = Callable[[int, int, Mask | None], tuple[Rows, NDArray[np.float32]]]
 

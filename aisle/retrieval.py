@@ -7,7 +7,8 @@ of its own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +19,11 @@ from aisle.encoder import TextEncoder
 from aisle.filters import Columns
 from aisle.lexical import Lexical
 from aisle.merchandising import Rules
+from aisle.personal import PERSONALISED, Personal, past
 from aisle.products import Products
 from aisle.ranker import FIRST, Evidence, Order, final_features, first_features
-from aisle.reranker import Reranker
+from aisle.reranker import Reranker, sigmoid
+from aisle.shopping import Act
 from aisle.text import fold, words
 from aisle.timings import Clock, Timings
 from aisle.types import FACETS, Filters, Understood
@@ -39,7 +42,7 @@ HALF_COVERED = 0.5  # a row with half of the query's idf mass matches by words a
 class Parts:
     """What a bundle holds, opened. `floor`: the least cosine that counts as a match; `currency`: the catalogue's.
 
-    `visible`: the rows that may be shown, None for all.
+    `visible`: the rows that may be shown, None for all. `personal`: None where no clicks were learned from.
     """
 
     products: Products
@@ -55,6 +58,7 @@ class Parts:
     floor: float
     currency: str
     visible: Mask | None = None
+    personal: Personal | None = None
 
 
 @dataclass(frozen=True)
@@ -69,13 +73,15 @@ class Reading:
 @dataclass(frozen=True)
 class Ranked:
     """Rows best first with scores in 0..1; `features` are the candidates', (c, len(FIRST)), `cross` the logits of the
-    rows read. `rest`: the matches that come after, in row order until `Retrieval.complete` sorts them."""
+    rows read, NaN where one was not. `rest`: the matches that come after, in row order until `Retrieval.complete` sorts
+    them. `personal`: the logits that the first rows owe to the shopper's history."""
 
     rows: Rows
     scores: NDArray[np.float32]
     features: NDArray[np.float32]
     cross: NDArray[np.float32]
     rest: Rows
+    personal: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
 
 
 class Retrieval:
@@ -164,16 +170,34 @@ class Retrieval:
             return ranked
         scores = self.parts.ranker.final(final_features(ranked.features[:count], ranked.scores[:count], cross))
         order = np.lexsort((np.arange(count), -scores))
-        # Rows that were not read keep their order below those that were.
-        rest = ranked.scores[count:] * min(
-            1.0, float(scores.min()) / max(float(ranked.scores[count:].max(initial=0)), 1e-6)
-        )
         return Ranked(
             np.concatenate([ranked.rows[:count][order], ranked.rows[count:]]),
-            np.concatenate([scores[order], rest]),
+            np.concatenate([scores[order], _below(scores, ranked.scores[count:])]),
             np.concatenate([ranked.features[:count][order], ranked.features[count:]]),
             cross[order],
             ranked.rest,
+        )
+
+    def personalise(self, ranked: Ranked, acts: Sequence[Act], now_ms: int) -> Ranked:
+        """`ranked` with its first rows in the order of their scores for the shopper who did `acts`; itself where they
+        say nothing."""
+        told = past(acts, now_ms, self.parts.products)
+        count = min(PERSONALISED, len(ranked.features))
+        if self.parts.personal is None or not len(told.rows) or not count:
+            return ranked
+        added = self.parts.personal.logits(told, ranked.rows[:count], self.parts.columns, self.parts.dense)
+        known = ranked.scores[:count].clip(1e-6, 1 - 1e-6)
+        scores = sigmoid(np.log(known / (1 - known)) + added)
+        order = np.lexsort((np.arange(count), -scores))
+        cross = np.full(count, np.nan, np.float32)
+        cross[: len(ranked.cross)] = ranked.cross
+        return Ranked(
+            np.concatenate([ranked.rows[:count][order], ranked.rows[count:]]),
+            np.concatenate([scores[order], _below(scores, ranked.scores[count:])]),
+            np.concatenate([ranked.features[:count][order], ranked.features[count:]]),
+            cross[order],
+            ranked.rest,
+            added[order],
         )
 
     def read_pairs(self, text: str, rows: Rows, deadline: float) -> NDArray[np.float32] | None:
@@ -216,3 +240,8 @@ class Retrieval:
             return np.zeros(len(rows), np.float32)
         wanted = list(self.parts.columns.values[facet]).index(fold(value))
         return np.where(self.parts.columns.codes[FACETS.index(facet)][rows] == wanted, 1, -1).astype(np.float32)
+
+
+def _below(scores: NDArray[np.float32], rest: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The scores of rows that keep their order below those that got new ones."""
+    return rest * min(1.0, float(scores.min()) / max(float(rest.max(initial=0)), 1e-6))

@@ -30,6 +30,7 @@ from aisle.merchandising import Rules
 from aisle.overlay import MemoryStore
 from aisle.pair_scorer import PairScorer
 from aisle.pairs import Pair
+from aisle.personal import Personal
 from aisle.products import Products
 from aisle.ranker import Ranker
 from aisle.recommend import Recommend
@@ -73,9 +74,10 @@ def open_search(folder: Path, bundle_id: str, threads: int) -> Search:
 
 def _opened(folder: Path, threads: int) -> Parts:
     encoder = Encoder(folder / "encoder", threads)
+    columns = Columns.load(folder / "columns")
     return Parts(
         products=Products.load(folder),
-        columns=Columns.load(folder / "columns"),
+        columns=columns,
         title=Lexical.load(folder / "lexical" / "title"),
         body=Lexical.load(folder / "lexical" / "body"),
         dense=Dense.load(folder / "dense"),
@@ -84,6 +86,7 @@ def _opened(folder: Path, threads: int) -> Parts:
         ranker=Ranker(folder / "ranker") if (folder / "ranker").exists() else None,
         understanding=Understanding.load(folder / "understanding", encoder.knows),
         rules=Rules.load(folder / "merchandising.json"),
+        personal=Personal.load(folder / "personal", columns) if (folder / "personal").exists() else None,
         **json.loads((folder / "search.json").read_bytes()),
     )
 

@@ -1,15 +1,15 @@
-"""From a shopper's query to an ordered page: understand, retrieve, filter, rank, rerank, collapse.
+"""From a shopper's query to an ordered page: understand, retrieve, filter, rank, rerank, personalise, collapse.
 
 Words (BM25) and meaning (vectors) are asked about the products; what either finds, inside the filters, is a match.
 The learned ranker orders a few hundred candidates, the cross-encoder reads the best fifty if the time budget allows,
-the shop's own rules have the last word, and the variants of one article become one hit. This flow knows no clock,
-file or network: they are handed in.
+what the shopper did before moves some of them, the shop's own rules have the last word, and the variants of one article
+become one hit. This flow knows no clock, file or network: they are handed in.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -19,11 +19,14 @@ from msgspec import UNSET
 from aisle.filters import relax
 from aisle.ranker import FINAL, FIRST, Evidence
 from aisle.retrieval import Mask, Parts, Ranked, Reading, Retrieval, Rows
+from aisle.shopping import Act
 from aisle.timings import Clock, Timings
 from aisle.types import FACETS, Filters, Hit, Product, ProductResponse, Range, SearchRequest, SearchResponse
 from aisle.variety import VARIED, varied
 
 LEAST_SHARE = 0.5  # of the best score, to take part in another order: by price, cheap accessories would win otherwise
+
+History = Callable[[], Sequence[Act] | None]  # a shopper's acts; None where they could not be read in time
 
 
 class Page(NamedTuple):
@@ -41,14 +44,31 @@ class Search:
         self.parts, self.bundle_id, self._clock = parts, bundle_id, clock
         self._retrieval = Retrieval(parts, clock)
 
-    def search(self, request: SearchRequest, query_id: str) -> SearchResponse:
-        """The page that `request` asks for, under `query_id`. A valid request has an answer, if an empty one."""
+    def search(
+        self, request: SearchRequest, query_id: str, history: History | None = None, now_ms: int = 0
+    ) -> SearchResponse:
+        """The page that `request` asks for, under `query_id`. A valid request has an answer, if an empty one.
+
+        `history`: of the shopper at `now_ms` since 1970, asked as late as may be and only where it can matter; None for
+        a stranger.
+        """
         timings = Timings(self._clock)
         reading = self._retrieval.read(request.query)
         timings.lap("understand")
         evidence, matches, relaxed = self._found(request, reading, timings)
         deadline = timings.start + request.budget_ms / 1000
         ranked, degraded = self._ranked(request, reading, evidence, matches, timings, deadline)
+        if (
+            history
+            and request.personal
+            and self.parts.personal
+            and request.sort == "relevance"
+            and len(ranked.features)
+        ):
+            acts = history()
+            ranked = ranked if acts is None else self._retrieval.personalise(ranked, acts, now_ms)
+            degraded = [*degraded, "profile"] if acts is None else degraded
+            timings.lap("personal")
         if request.sort != "relevance":
             ranked = self._sorted(request, ranked)
             matches = np.sort(ranked.rows)
@@ -228,8 +248,10 @@ def explained(ranked: Ranked, at: int) -> dict[str, float]:
     if at >= len(ranked.features):
         return {}
     stages = dict(zip(FIRST, ranked.features[at].tolist(), strict=True))
-    if at < len(ranked.cross):
+    if at < len(ranked.cross) and not np.isnan(ranked.cross[at]):
         stages[FINAL[len(FIRST)]] = float(ranked.cross[at])
+    if at < len(ranked.personal):
+        stages["personal"] = float(ranked.personal[at])
     return {name: round(value, 4) for name, value in stages.items()}
 
 
