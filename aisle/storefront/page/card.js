@@ -14,8 +14,9 @@ export function rating(stars) {
 
 export const price = (product) => (product.price == null ? null : el("span", { class: "price" }, money(product.price, product.currency)));
 
-// A card of `hit`, at place `ordinal` of the list that `queryId` names. `because`: why it is recommended.
-export function card(hit, { queryId, ordinal, because, timings, level = "h3" }) {
+// A card of `hit`, at place `ordinal` of the list that `queryId` names. `because`: why it is recommended, said on the card
+// itself where `reasons`.
+export function card(hit, { queryId, ordinal, because, timings, reasons = true, level = "h3" }) {
   const where = { query_id: queryId, ordinal };
   const href = address("/product", { id: hit.product_id });
   const why = el("button", { type: "button", class: "plain", "aria-label": say("whyOf")(hit.title), onclick: () => explain(hit, because, timings) }, say("why"));
@@ -31,7 +32,7 @@ export function card(hit, { queryId, ordinal, because, timings, level = "h3" }) 
       { class: "text" },
       el("p", { class: "soft small" }, hit.brand, hit.variants > 1 ? ` · ${say("variants")(hit.variants)}` : null),
       el(level, { class: "title" }, el("a", { href, "data-in": true, onclick: () => told("click", hit.product_id, where) }, hit.title)),
-      because ? el("p", { class: "because small" }, because.text) : null,
+      because && reasons ? el("p", { class: "because small" }, because.text) : null,
       el("p", { class: "facts" }, price(hit), rating(hit.rating)),
     ),
     el("div", { class: "do" }, hit.explain || because ? why : null, buy),
@@ -39,9 +40,9 @@ export function card(hit, { queryId, ordinal, because, timings, level = "h3" }) 
 }
 
 // A named row of recommended products, or nothing where there are none.
-export function shelf(id, title, answer, extra) {
+export function shelf(id, title, answer, { extra, reasons = true } = {}) {
   if (!answer?.hits.length) return null;
-  const cards = answer.hits.map(({ hit, because }, at) => card(hit, { queryId: answer.query_id, ordinal: at + 1, because, timings: answer.timings_ms }));
+  const cards = answer.hits.map(({ hit, because }, at) => card(hit, { queryId: answer.query_id, ordinal: at + 1, because, timings: answer.timings_ms, reasons }));
   return el("section", { class: "shelf", "aria-labelledby": id }, el("div", { class: "head" }, el("h2", { id }, title), extra), el("div", { class: "grid" }, cards));
 }
 

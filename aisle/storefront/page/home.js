@@ -8,7 +8,7 @@ import { flush, here, shown } from "./events.js";
 import { picture } from "./picture.js";
 import { shopper } from "./shopper.js";
 
-const K = 12;
+const K = 10;
 
 // Recommendations for whoever is shopping: by the shopper token, or by what a stranger did in this tab.
 async function recommended(fresh, signal) {
@@ -25,7 +25,7 @@ register("/", async (query, signal) => {
   if (browsed.status === "rejected") throw browsed.reason;
   const answer = chosen.value;
   const title = shopper() ? say("welcomeBack")(shopper()) : say("welcome");
-  const mine = shelf("for-you", say("forYou"), answer, choice(fresh));
+  const mine = shelf("for-you", say("forYou"), answer, { extra: choice(fresh) });
   const nodes = [
     el("div", { class: "hello" }, el("h1", { tabindex: "-1" }, title), el("p", { class: "soft" }, answer ? say("routes")[answer.route] : say("quietHome"))),
     answer?.degraded.length ? el("div", { class: "notes" }, answer.degraded.map((name) => el("p", {}, say("degraded")[name] ?? name))) : null,

@@ -9,7 +9,7 @@ import { picture } from "./picture.js";
 import { put } from "./basket.js";
 
 const MOST_VARIANTS = 12;
-const K = 6;
+const K = 5;
 const path = (id, rest = "") => `/v1/products/${encodeURIComponent(id)}${rest}`;
 
 register("/product", async (query, signal) => {
@@ -39,7 +39,7 @@ register("/product", async (query, signal) => {
     const ask = (name) => ifThere(call(`${path(id, `/${name}`)}?${new URLSearchParams({ k: K, lang: lang(), explain: true })}`, { signal })).catch(() => null);
     const [together, similar] = await Promise.all([ask("together"), ask("similar")]);
     for (const [name, answer] of Object.entries({ together, similar })) {
-      const row = shelf(name, say(name), answer);
+      const row = shelf(name, say(name), answer, { reasons: false });
       if (!row) continue;
       shelves.append(row);
       shown(answer.query_id, "", answer.hits.map(({ hit }) => hit), row);
