@@ -22,7 +22,7 @@ const en = {
   welcomeBack: (who) => `Welcome back, ${who}`,
   routes: {
     behaviour: "Chosen from what you have looked at and bought.",
-    content: "Chosen from what you have just looked at.",
+    content: "Like what you have looked at.",
     popular: "A start for everybody. Look around, and this page becomes yours.",
   },
   quietHome: "A good place to start.",
@@ -173,7 +173,7 @@ const zh = {
   welcomeBack: (who) => `欢迎回来，${who}`,
   routes: {
     behaviour: "根据您看过和买过的商品挑选。",
-    content: "根据您刚才看过的商品挑选。",
+    content: "与您看过的商品相似。",
     popular: "适合所有人的开始。随便看看，这一页会慢慢变成您的。",
   },
   quietHome: "从这里开始吧。",
