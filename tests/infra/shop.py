@@ -5,18 +5,24 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from faults import Faults
+import msgspec
+import pytest
+from faults import Faults, between
 
+from aisle.aws.clients import client
 from aisle.cli import main
 from aisle.types import Product
 from infra.compiled import Api
-from infra.gateway import Gateway, Invoke
+from infra.deployed import deployed, running
+from infra.emulated import emulated_aws
+from infra.gateway import Gateway, Invoke, serving
+from infra.package import OSLS, ROOT
 
 FRESH_S = 10  # the most that a test waits for an overlay whose cache is two seconds old
 
@@ -84,6 +90,37 @@ class Service:
 
 def _answer(status: int, response: Any) -> Answer:
     return Answer(status, {name.lower(): value for name, value in response.headers.items()}, response.read())
+
+
+@contextmanager
+def opened(bundle: Path, log: Path) -> Iterator[Service]:
+    """The stack deployed into an emulated account of its own, which this process's environment names, too.
+
+    What functions write down goes to `log`. Skips the test where a tool is missing.
+    """
+    pytest.importorskip("moto", reason="emulates AWS: needs the dev extra")
+    pytest.importorskip("awslambdaric", reason="runs functions: needs the dev extra")
+    if not (OSLS.exists() and (ROOT / "build" / "layers" / "light").exists()):
+        pytest.skip("deploys the stack: needs Node, and `make package` once")
+    products = [
+        msgspec.json.decode(line, type=Product) for line in (bundle / "products.jsonl").read_bytes().splitlines()
+    ]
+    with (
+        emulated_aws() as account,
+        pytest.MonkeyPatch.context() as patch,
+        between(account["AWS_ENDPOINT_URL"]) as faults,
+    ):
+        for name, value in account.items():
+            patch.setenv(name, value)
+        client.cache_clear()
+        api = deployed("dev", account)
+        with running(api, "dev", {**account, "AWS_ENDPOINT_URL": faults.url}, bundle, log) as invoke:
+            gateway = Gateway(api, invoke, lambda: time.monotonic() + made.ahead_s)
+            keys = {line["kind"]: line["key"] for line in make_keys()}
+            made = Service("", api, gateway, invoke, faults, keys, log, products)
+            with serving(gateway) as made.url:
+                yield made
+        client.cache_clear()
 
 
 def make_keys(*argv: str) -> list[dict[str, str]]:

@@ -7,12 +7,14 @@ stands for AWS and asks nobody for permission: what a role allows is not proved 
 
 import time
 import uuid
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import boto3
 import pytest
-from shop import Service, make_keys, until
+from shop import Service, make_keys, opened, until
 from world_aws import overlay_table
 
 from aisle.operations import OPERATIONS
@@ -42,9 +44,16 @@ HOSTILE = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def warm(service: Service) -> None:
-    service.call("GET", "/v1/health")  # the cold start
+@pytest.fixture(scope="module")
+def service(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with opened(tiny_bundle, tmp_path_factory.mktemp("log") / "functions.log") as made:
+        made.call("GET", "/v1/health")  # the cold start
+        yield made
+
+
+@pytest.fixture
+def api(service: Service) -> Api:
+    return service.api
 
 
 # Routes and keys
