@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from aisle.collecting import Ingest, collect
+from aisle.compaction import compact
 from aisle.errors import Unavailable
 from aisle.event_log import EventLog, LocalFiles
 from aisle.events import Record, moment
 from aisle.identity import Caller, Identify, Identity
 from aisle.local_state import LocalState, open_state
-from aisle.profile import MemoryProfiles, ProfileStore
+from aisle.profile import KEPT_DAYS, MemoryProfiles, ProfileStore
 from aisle.pseudonyms import Pseudonyms
 from aisle.settings import Settings
 from aisle.shopping import Act, EventsRequest, EventsResponse, ForgetResponse, KnownAct, ProfileResponse
@@ -106,9 +107,11 @@ def open_shoppers(settings: Settings, state: LocalState | None = None) -> Shoppe
 
 
 def local_shoppers(state: LocalState, budget_ms: int) -> Shoppers:
-    """On one machine: what comes in is handled at once, and kept in the state's log where there is one."""
+    """On one machine: what comes in is handled at once, and kept in the state's log, which is compacted first."""
     profiles = MemoryProfiles()
     log = EventLog(LocalFiles(state.events)) if state.events else None
+    if log:
+        compact(log, _now_ms(), KEPT_DAYS)
     told: dict[str, list[Record]] = {}
     for record in log.records() if log else ():
         told.setdefault(record.shopper, []).append(record)

@@ -98,7 +98,7 @@ def _demo_state(products: int) -> Path:
     folder = DEMO / f"demo-{products}.state"
     if not (folder / SHOPPERS).exists():
         from model_export.demo_store import generate
-        from model_export.demo_store.state import write_state
+        from model_export.demo_state import write_state
 
         write_state(folder, generate(products).events, time.time_ns() // 1_000_000)
     return folder
