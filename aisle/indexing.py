@@ -29,7 +29,7 @@ from aisle.suggest import Suggester
 from aisle.types import Product
 from aisle.understanding import Understanding
 
-MODELS = ("encoder", "reranker", "ranker", "pairs")  # the last one where a recipe has judged pairs
+MODELS = ("encoder", "reranker", "ranker", "pairs", "personal")  # the last two where a recipe has judged pairs, clicks
 GOLDEN_QUERIES = 64
 Report = Callable[[str], None]  # one sentence of progress
 
@@ -82,9 +82,9 @@ def reindex(
 ) -> Bundle:
     """The models of `bundle` over the products of `catalogue`, sealed at `out`; measured figures are dropped.
 
-    Keeps encoder, reranker, ranker, scorer of pairs and the shop's rules, less the products that left, unless
-    `merchandising` brings new ones. The shoppers' half of the golden queries stays, the other half are titles of the
-    new catalogue. Raises BadInput and BundleError.
+    Keeps encoder, reranker, ranker, scorer of pairs, what clicks taught and the shop's rules, less the products that
+    left, unless `merchandising` brings new ones. The shoppers' half of the golden queries stays, the other half are
+    titles of the new catalogue. Raises BadInput and BundleError.
     """
     products = read_catalogue(catalogue, report)
     ids = {p.product_id for p in products}

@@ -33,6 +33,7 @@ from model_export.export import seal_encoder, seal_reranker
 from model_export.judge import judge, report_of
 from model_export.learn import Networks, learn
 from model_export.pair_fitting import fit_pair_scorer
+from model_export.personal import fit_personal
 from model_export.ranking import Lesson, fit_floor, fit_ranker
 from model_export.recipe import Recipe, base_model_path
 from model_export.steps import Log
@@ -66,6 +67,7 @@ def build(
         export(networks, examples, draft.folder, recipe.training.seed, log)
         fit_pairs(corpora, draft.folder, recipe.training.seed, log)
         floor = index(recipe, corpora, rules, hidden, draft.folder, log)
+        fit_clicks(shop, draft.folder, recipe.training.seed, log)
         systems, figures = judge(recipe, shop, networks, draft.folder, THREADS, log)
         if report:
             write_report(report, report_of(recipe, shop, systems, figures, log))
@@ -174,6 +176,13 @@ def index(
     asked = [text for q, text in shop.labelled.queries.items() if shop.labelled.splits[q] == "train"]
     write_golden(folder, golden_queries(shop.products, asked), THREADS)
     return floor
+
+
+def fit_clicks(shop: Corpus, folder: Path, seed: int, log: Log) -> None:
+    """personal/, where the shop's shoppers clicked and what they did before helps their later searches."""
+    if shop.clicks:
+        with log.step("fit what is personal in search") as figures:
+            figures |= fit_personal(open_search(folder, "draft", THREADS), shop.clicks, folder / "personal", seed)
 
 
 def model_facts(recipe: Recipe, vocabulary: Vocabulary) -> dict[str, dict[str, Any]]:

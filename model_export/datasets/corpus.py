@@ -16,6 +16,7 @@ from aisle.errors import BadInput, NotFound
 from aisle.pairs import Pair
 from aisle.tables import Row
 from aisle.types import Product
+from model_export.clicks import Clicks
 from model_export.interactions import Interactions
 
 MIN_TRAIN = 20  # labelled queries to learn from: of 20 the ranker gets three
@@ -44,7 +45,7 @@ class JudgedPair:
 @dataclass(frozen=True)
 class Corpus:
     """One data set after cleaning. `texts` are queries without labels, `acts` what shoppers did with the products,
-    `files` the sha256 of each file by name."""
+    `clicks` what they clicked of the answers to queries, `files` the sha256 of each file by name."""
 
     name: str
     products: list[Product] = field(default_factory=list)
@@ -52,6 +53,7 @@ class Corpus:
     pairs: list[JudgedPair] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     acts: Interactions | None = None
+    clicks: Clicks | None = None
     dropped: dict[str, int] = field(default_factory=dict)  # reason -> rows
     files: dict[str, str] = field(default_factory=dict)
 

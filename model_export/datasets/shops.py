@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aisle.tables import Row, as_id, read_table
 from aisle.text import words
+from model_export.clicks import from_store
 from model_export.datasets.corpus import Corpus, LabelledQueries, clean_products, hashes, located
 from model_export.demo_store import generate
 
@@ -23,8 +24,9 @@ _GENDERS = {"F": "women", "M": "men"}
 
 
 def load_demo(n_products: int) -> Corpus:
-    """The demo store with the labels of all its splits; nothing is read, so there are no file hashes."""
-    store = generate(n_products, 1)  # products, queries and labels do not depend on the shoppers
+    """The demo store with the labels of all its splits, and what as many shoppers as it has products did there; nothing
+    is read, so there are no file hashes."""
+    store = generate(n_products, n_products)
     products = clean_products(store.products, "the demo store", Counter())
     labelled = LabelledQueries()
     for row in store.queries:
@@ -35,7 +37,7 @@ def load_demo(n_products: int) -> Corpus:
     for row in store.qrels:
         judged = labelled.qrels.setdefault(as_id(row["query_id"], "the demo store"), {})
         judged[str(row["product_id"])] = int(str(row["rating"]))
-    return Corpus("demo", products, labelled)
+    return Corpus("demo", products, labelled, clicks=from_store(store.events, store.queries))
 
 
 def load_retail_demo(data: Path) -> Corpus:
