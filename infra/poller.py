@@ -15,10 +15,11 @@ AT_ONCE = 10  # messages of one ReceiveMessage
 
 
 class Batch(NamedTuple):
-    """Message ids."""
+    """Message ids; `handles` are those by which the failed ones can be made visible at once."""
 
     deleted: list[str]
     failed: list[str]
+    handles: list[str]
 
 
 def poll(sqs: Any, url: str, invoke: Callable[[Any], Any], most: int = 100) -> Batch:
@@ -33,7 +34,7 @@ def poll(sqs: Any, url: str, invoke: Callable[[Any], Any], most: int = 100) -> B
         if not found:
             break
     if not messages:
-        return Batch([], [])
+        return Batch([], [], [])
     try:
         answer = invoke(sqs_event(messages, url))
         failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
@@ -46,7 +47,12 @@ def poll(sqs: Any, url: str, invoke: Callable[[Any], Any], most: int = 100) -> B
             for place, message in enumerate(done[start : start + AT_ONCE])
         ]
         sqs.delete_message_batch(QueueUrl=url, Entries=entries)
-    return Batch([message["MessageId"] for message in done], sorted(failed))
+    left = [message for message in messages if message["MessageId"] in failed]
+    return Batch(
+        [message["MessageId"] for message in done],
+        [message["MessageId"] for message in left],
+        [message["ReceiptHandle"] for message in left],
+    )
 
 
 def sqs_event(messages: list[dict[str, Any]], url: str) -> dict[str, Any]:
