@@ -25,7 +25,7 @@ import msgspec
 from msgspec import Struct
 
 from aisle.errors import BadInput, NotFound, Unavailable
-from aisle.events import Moment, Pseudonym, Record, moment
+from aisle.events import Moment, Pseudonym, Record, first_known, moment
 
 _PLACE = re.compile(r"(raw|compacted)/date=(\d{4}-\d\d-\d\d)/[^/]+\.jsonl\.gz")
 _DECODER = msgspec.json.Decoder(Record)
@@ -48,7 +48,7 @@ class Files(Protocol):
 
 
 class Tombstone(Struct, frozen=True):
-    """Nothing of this shopper's that was received by then is to be read."""
+    """Nothing of this shopper's that happened or was received by then is to be read."""
 
     shopper: Pseudonym
     forgotten_at: Moment
@@ -104,7 +104,8 @@ class EventLog:
         for name in (*raw, compacted_name(day)):
             for record in self._lines(name):
                 known = latest.get(record.event_id)
-                if record.received_at > forgotten.get(record.shopper, "") and (not known or _age(known) < _age(record)):
+                kept = first_known(record) > forgotten.get(record.shopper, "")
+                if kept and (not known or _age(known) < _age(record)):
                     latest[record.event_id] = record
         return sorted(latest.values(), key=lambda record: (record.timestamp, record.event_id))
 
@@ -114,7 +115,7 @@ class EventLog:
         return {stone.shopper: stone.forgotten_at for stone in stones if stone}
 
     def forget(self, shoppers: Iterable[str], at_ms: int) -> None:
-        """Leaves tombstones: readers skip from now on what was received by then, and a compaction removes it."""
+        """Leaves tombstones: readers skip from now on what happened or came by then, and a compaction removes it."""
         for shopper in shoppers:
             name, told = f"tombstones/{shopper}.json", Tombstone(shopper, moment(at_ms))
             known = self._tombstone(name)

@@ -60,6 +60,14 @@ def act_of(record: Record) -> Act | None:
     return Act(ms_of(record.timestamp), record.event_id, record.kind, record.product_id)
 
 
+def first_known(record: Record) -> str:
+    """When it happened, or when it was told where the sender's clock is ahead.
+
+    Who was forgotten after that is forgotten in it too: a request that is kept and sent again brings nothing back.
+    """
+    return min(record.timestamp, record.received_at)
+
+
 def moment(ms: int) -> str:
     """Milliseconds since 1970 as 2026-11-23T16:20:00.000Z. Raises ValueError outside of the years 1 to 9999."""
     try:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from aisle.events import Record, act_of, ms_of
+from aisle.events import Record, act_of, first_known, ms_of
 from aisle.shopping import Act
 
 MAX_PURCHASES, MAX_OTHERS = 150, 150  # acts of a profile; impressions are not kept
@@ -50,8 +50,8 @@ def merged(profile: Profile, acts: Iterable[Act]) -> Profile:
 
 
 def with_records(profile: Profile, records: Iterable[Record], forgotten_ms: int = 0) -> Profile:
-    """The profile with what the records tell, but for those that were received when or before it was forgotten."""
-    told = (act_of(record) for record in records if ms_of(record.received_at) > forgotten_ms)
+    """The profile with what the records tell, but for what happened or was told by the time that it was forgotten."""
+    told = (act_of(record) for record in records if ms_of(first_known(record)) > forgotten_ms)
     return merged(profile, (act for act in told if act))
 
 
@@ -71,7 +71,7 @@ class ProfileStore(Protocol):
         """
 
     def forget(self, shoppers: Sequence[str], at_ms: int) -> None:
-        """Drops every act of each of these, and remembers when, so that what was received by then stays out when it
+        """Drops every act of each of these, and remembers when, so that what happened by then stays out when it
         comes late. Of two times the later counts. KEPT_DAYS afterwards the time may be forgotten as well.
 
         What was received after `at_ms` and added before this call is dropped too: acts do not know when they came.

@@ -83,6 +83,7 @@ def test_a_profile_ends_some_time_after_its_last_act() -> None:
         record("a", shopper="", anonymous=True),
         record("a", received_ms=NOON - 1),
         record("a", received_ms=NOON),
+        record("a", NOON, received_ms=NOON + 5),
     ],
 )
 def test_what_a_profile_does_not_keep(nothing: Record) -> None:
@@ -91,7 +92,7 @@ def test_what_a_profile_does_not_keep(nothing: Record) -> None:
 
 def test_what_a_profile_keeps_of_records() -> None:
     told = [record("a", NOON, NOON + 5), record("b", NOON - 9, NOON + 5, kind="cart", product_id="shoe")]
-    assert with_records(Profile(), told, forgotten_ms=NOON) == Profile(
+    assert with_records(Profile(), told, forgotten_ms=NOON - 10) == Profile(
         (act("b", NOON - 9, "cart", "shoe"), act("a", NOON))
     )
 
@@ -112,8 +113,9 @@ def test_the_forgotten_stay_forgotten_however_late_something_arrives() -> None:
     profiles.add(BEN, [record("b", shopper=BEN)])
     profiles.forget([ANNA], NOON + 10)
     profiles.forget([ANNA], NOON + 5)
-    profiles.add(ANNA, [record("late", NOON, NOON + 10), record("new", NOON - 3, NOON + 11)])
-    assert profiles.read([ANNA]) == Profile((act("new", NOON - 3),))
+    profiles.add(ANNA, [record("late", NOON, NOON + 10), record("new", NOON + 11, NOON + 11)])
+    profiles.add(ANNA, [record("a", NOON, NOON + 12)])  # the same request, sent again
+    assert profiles.read([ANNA]) == Profile((act("new", NOON + 11),))
     assert profiles.read([BEN]) == Profile((act("b", NOON),))
 
 

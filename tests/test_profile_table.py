@@ -69,13 +69,14 @@ def test_both_pseudonyms_of_a_shopper_are_read_as_one(store: ProfileStore) -> No
 
 
 def test_what_was_received_before_a_shopper_was_forgotten_stays_out(store: ProfileStore) -> None:
-    told, told_late, after = record("hat"), record("shoe"), record("bag", received_at=moment(NOW + 2))
+    told, told_late, after = record("hat"), record("shoe"), record("bag", NOW + 2, received_at=moment(NOW + 3))
     store.add(ANN, [told])
     store.forget([ANN, BOB], NOW + 1)
     assert store.read([ANN]) == Profile()
     store.add(ANN, [told_late, told, after])
     store.add(BOB, [record("hat")])
-    assert (store.read([ANN]), store.read([BOB])) == (Profile((act(after),)), Profile())
+    store.add(ANN, [msgspec.structs.replace(told, received_at=moment(NOW + 9))])  # the same request, sent again
+    assert (store.read([ANN]), store.read([BOB])) == (Profile((act(after, NOW + 2),)), Profile())
 
 
 def test_of_two_times_of_forgetting_the_later_counts(store: ProfileStore) -> None:

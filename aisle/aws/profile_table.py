@@ -1,7 +1,7 @@
 """Profiles in DynamoDB: an item a shopper, changed only by who has seen its last version, so no writer undoes another.
 
     shopper_id   the pseudonym                    version        counts the writes of the item
-    acts         what is known, packed            forgotten_at   ms since 1970; what was received by then stays out
+    acts         what is known, packed            forgotten_at   ms since 1970; what happened by then stays out
     expires      s since 1970, when DynamoDB lets the item go
 
 Whoever writes a version that was not the last one reads again and adds again, which `aisle.profile` makes harmless.
