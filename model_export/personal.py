@@ -29,7 +29,7 @@ MOST_QUERIES = 1500  # ranked, those searched for most often: a minute on one co
 MOST_WEIGHT = 10.0  # of a click: one at a position that hardly anybody looks at must not decide
 LATER = 0.25  # of the searches judge, the newest
 HELD_OUT = 0.2  # of the shoppers are learned from in no search at all
-LEAST_LISTS = 200  # to learn from, and a third as many to judge by
+LEAST_LISTS = 200  # clicked, to learn from, and a third as many to judge by
 RIDGE = 1.0  # on weights of standardised features
 LEAST_SLOPE = 0.02  # of the log of attraction over the ranker's logit
 DEPTH = 10
@@ -69,6 +69,8 @@ def fit_personal(search: Search, clicks: Clicks, folder: Path, seed: int) -> dic
     numbers = np.unique(clicks.product, return_inverse=True)[1]
     pair = clicks.query[clicks.search] * len(numbers) + numbers
     examined = fit_propensities(pair, clicks.position, clicks.clicked)
+    if len(np.unique(clicks.search[clicks.clicked])) < LEAST_LISTS * 4 / 3:  # not worth ranking anything
+        return {"eta": round(examined.eta, 3), "sealed": False}
     personal = Personal(Fitted(list(FEATURES), [0.0] * len(FEATURES)), search.parts.columns)
     lists = clicked_lists(search, clicks, examined, personal)
     later = clicks.at_ms[lists.search] >= np.quantile(clicks.at_ms, 1 - LATER)

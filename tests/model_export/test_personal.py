@@ -78,7 +78,14 @@ def test_a_log_of_few_clicks_teaches_nothing(tmp_path: Path) -> None:
     store = generate(60, 5)
     clicks = from_store(store.events, store.queries)
     figures = fit_personal(search_world(tmp_path), clicks, tmp_path / "personal", seed=1)
-    assert (figures["sealed"], figures["lists"]) == (False, 0)
+    assert figures == {"eta": 0.0, "sealed": False}
+
+
+def test_clicks_on_what_the_catalogue_no_longer_has_teach_nothing(tmp_path: Path) -> None:
+    store = generate(60, 400)
+    clicks = from_store(store.events, store.queries)
+    figures = fit_personal(search_world(tmp_path), clicks, tmp_path / "personal", seed=1)
+    assert (figures["sealed"], figures["lists"], figures["judged"]) == (False, 0, 0)
 
 
 def test_events_become_searches_with_what_was_shown_and_clicked() -> None:
