@@ -1,13 +1,15 @@
 """Which ids that are said to be products' may be kept as they came: those that cannot say who somebody is.
 
-Whatever a browser sends as a product id is stored in clear, so an e-mail address, a street, a telephone number, an IP
-address or the shopper's own id sent there by mistake, or for fun, has to be turned away at the edge.
+Whatever a browser sends as a product id is stored in clear, so what can be told to be an e-mail address, a postal one, a
+telephone number, an IP address or the shopper's own id has to be turned away at the edge.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
+from urllib.parse import unquote
 
 from aisle.errors import BadInput
 from aisle.events import MAX_ID_CHARS
@@ -27,15 +29,22 @@ def checked_product_id(told: str | int, raw_ids: Iterable[str | None], field: st
     product_id = told.strip() if isinstance(told, str) else str(told) if abs(told) < 2**63 else ""
     if not product_id or len(product_id) > MAX_ID_CHARS or not product_id.isprintable():
         raise BadInput(f"{field} is empty, too long or not printable", _REMEDY)
-    if "@" in product_id or "," in product_id or product_id.count(" ") > 2:
+    plain = _plain(product_id)
+    if "@" in plain or "," in plain or plain.count(" ") > 2:
         raise BadInput(f"{field} looks like an address", _REMEDY)
-    if _IPV4.search(product_id) or _has_ipv6(product_id) or _TELEPHONE.search(product_id):
+    if _IPV4.search(plain) or _has_ipv6(plain) or _TELEPHONE.search(plain):
         raise BadInput(f"{field} looks like an IP address or a telephone number", _REMEDY)
-    folded = product_id.casefold()
-    for raw in (raw_id.strip().casefold() for raw_id in raw_ids if raw_id):
-        if folded == raw or (len(raw) >= _LONG and raw in folded):
+    for raw in (_plain(raw_id).strip() for raw_id in raw_ids if raw_id):
+        if plain == raw or (len(raw) >= _LONG and raw in plain):
             raise BadInput(f"{field} holds the id of whom the event is about", _REMEDY)
     return product_id
+
+
+def _plain(text: str) -> str:
+    """As it reads: without the percent signs of an URL, however often it was written so, wide forms and capitals."""
+    while "%" in text and (read := unquote(text)) != text:
+        text = read
+    return unicodedata.normalize("NFKC", text).casefold()
 
 
 def _has_ipv6(text: str) -> bool:

@@ -21,6 +21,7 @@ from aisle.events import MAX_HITS, MAX_HITS_BYTES, MAX_ID_CHARS, MAX_POSITION, R
 from aisle.object_ids import checked_product_id
 from aisle.profile import DAY_MS, KEPT_DAYS
 from aisle.pseudonyms import Pseudonyms, Purpose, short_base64
+from aisle.types import MAX_QUERY_CHARS
 
 ACTIONS: dict[str, RecordKind] = {
     "impression": "impression",
@@ -131,7 +132,8 @@ class Reading:
         hits = [self._product_id(hit, query, f"query_response_hit_ids[{i}]") for i, hit in enumerate(shown)]
         ends = accumulate(len(hit.encode()) + 3 for hit in hits)  # with quotes and a comma
         kept = tuple(hit for hit, end in zip(hits, ends, strict=True) if end <= MAX_HITS_BYTES)
-        words = " ".join(unicodedata.normalize("NFKC", query.user_query).casefold().split())
+        said_first = query.user_query[:MAX_QUERY_CHARS]  # normalising takes time by the square of accents in a row
+        words = " ".join(unicodedata.normalize("NFKC", said_first).casefold().split())
         return self._record(query, query.timestamp or None, "query", "", None, kept, self._hashed(words, "query"))
 
     def _record(
