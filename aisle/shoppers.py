@@ -17,7 +17,7 @@ from aisle.event_log import EventLog, LocalFiles
 from aisle.events import Record, moment
 from aisle.identity import Caller, Identify, Identity
 from aisle.local_state import LocalState, open_state
-from aisle.profile import KEPT_DAYS, MemoryProfiles, ProfileStore
+from aisle.profile import MemoryProfiles, ProfileStore
 from aisle.pseudonyms import Pseudonyms
 from aisle.settings import Settings
 from aisle.shopping import Act, EventsRequest, EventsResponse, ForgetResponse, KnownAct, ProfileResponse
@@ -107,11 +107,14 @@ def open_shoppers(settings: Settings, state: LocalState | None = None) -> Shoppe
 
 
 def local_shoppers(state: LocalState, budget_ms: int) -> Shoppers:
-    """On one machine: what comes in is handled at once, and kept in the state's log, which is compacted first."""
+    """On one machine: what comes in is handled at once, and kept in the state's log, which is compacted first.
+
+    However old its days are, they stay: `aisle replay` tells of the past on purpose.
+    """
     profiles = MemoryProfiles()
     log = EventLog(LocalFiles(state.events)) if state.events else None
     if log:
-        compact(log, _now_ms(), KEPT_DAYS)
+        compact(log, _now_ms())
     told: dict[str, list[Record]] = {}
     for record in log.records() if log else ():
         told.setdefault(record.shopper, []).append(record)
@@ -131,15 +134,20 @@ def local_shoppers(state: LocalState, budget_ms: int) -> Shoppers:
     return Shoppers(profiles, lambda: state.pseudonyms, send, forget_log, budget_ms)
 
 
-def open_identity(settings: Settings, state: LocalState | None = None) -> Identify:
-    """By the keys and the secret that the settings name; where they name none, by those of `state`."""
+def open_identity(settings: Settings, state: LocalState | None = None, newest: bool = False) -> Identify:
+    """By the keys and the secret that the settings name; where they name none, by those of `state`.
+
+    `newest`: reads the secret for each shopper. By keys that were rotated a minute ago, what others have written under
+    the new one since would not be forgotten.
+    """
     if not settings.keys_parameter:
         local = state or open_state(None)
         return Identity(lambda: local.keys, lambda: local.pseudonyms, time.time)
     from aisle.aws.key_parameter import KeyParameter
-    from aisle.aws.pseudonym_secret import PseudonymSecret
+    from aisle.aws.pseudonym_secret import CACHE_S, PseudonymSecret
 
-    keys, secret = KeyParameter(settings.keys_parameter, KEYS_S), PseudonymSecret(settings.pseudonym_secret)
+    keys = KeyParameter(settings.keys_parameter, KEYS_S)
+    secret = PseudonymSecret(settings.pseudonym_secret, 0 if newest else CACHE_S)
     return Identity(lambda: keys.at(time.monotonic()), lambda: secret.at(time.monotonic()), time.time)
 
 

@@ -19,6 +19,7 @@ from aisle.event_log import EventLog, LocalFiles, read_log
 from aisle.events import Record
 from aisle.local_state import open_state
 from aisle.profile import MemoryProfiles
+from aisle.shoppers import local_shoppers
 
 Capture = pytest.CaptureFixture[str]
 ORDERS = """invoice_no,stock_code,quantity,invoice_date,customer_id
@@ -74,6 +75,18 @@ def test_orders_become_events_on_stdout_or_in_a_file(orders: Path, tmp_path: Pat
     assert ran(capsys, "events", orders, "--out", tmp_path / "events.jsonl") == ("", told)
     assert (tmp_path / "events.jsonl").read_text(encoding="utf-8") == out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["events.jsonl", "orders.csv"]
+
+
+def test_purchases_of_long_ago_are_known_whenever_the_state_is_opened(tmp_path: Path, capsys: Capture) -> None:
+    hat = {"event_attributes": {"object": {"object_id": "hat"}}}
+    past = {"action_name": "purchase", "timestamp": "2011-01-31T09:00:00Z", "user_id": "anna", **hat}
+    (tmp_path / "past.jsonl").write_text(json.dumps(past), encoding="utf-8")
+    ran(capsys, "replay", tmp_path / "past.jsonl", "--state", tmp_path / "state")
+    for _ in range(2):
+        state = open_state(tmp_path / "state")
+        profile = local_shoppers(state, 30).profiles.read(state.pseudonyms.all("anna"))
+        assert [act.product_id for act in profile.acts] == ["hat"]
+    assert [(day, product) for day, product, *_ in kept(tmp_path / "state")] == [("2011-01-31", "hat")]
 
 
 def test_what_is_printed_can_be_replayed_from_a_pipe(

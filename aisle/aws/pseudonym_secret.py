@@ -51,10 +51,10 @@ def _value(name: str, stage: str) -> bytes | None:
 
 
 class PseudonymSecret:
-    """The pseudonyms of the secret `name`, read again when what is known is CACHE_S seconds old."""
+    """The pseudonyms of the secret `name`, read again when what is known is `cache_s` seconds old."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, cache_s: float = CACHE_S) -> None:
+        self._name, self._cache_s = name, cache_s
         self._known: Pseudonyms | None = None
         self._good_until_s = float("-inf")
 
@@ -66,7 +66,7 @@ class PseudonymSecret:
         """
         if now_s >= self._good_until_s:
             try:
-                self._known, self._good_until_s = read_pseudonyms(self._name), now_s + CACHE_S
+                self._known, self._good_until_s = read_pseudonyms(self._name), now_s + self._cache_s
             except Unavailable as exc:
                 if self._known is None:
                     raise

@@ -9,7 +9,7 @@ from aisle.shoppers import open_identity, open_shoppers
 
 settings = Settings.from_env()
 handler = Mangum(
-    build_app(open_shoppers(settings), settings, functions=("profile",), identify=open_identity(settings)),
+    build_app(open_shoppers(settings), settings, ("profile",), open_identity(settings, newest=True)),
     lifespan="off",
     text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, "application/problem+json"],  # else errors leave base64-encoded
 )

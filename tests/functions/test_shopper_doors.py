@@ -22,6 +22,7 @@ from aisle.aws.pseudonym_secret import put_pseudonym_key
 from aisle.event_log import EventLog
 from aisle.events import Record
 from aisle.keys import Keys, make_key, sign_shopper, with_key
+from aisle.profile import Profile
 from aisle.pseudonyms import Pseudonyms
 
 CONTEXT = SimpleNamespace(aws_request_id="8f5ad2b1-3c4d-4e5f-8a9b-0c1d2e3f4a5b")
@@ -190,6 +191,18 @@ def test_a_shopper_sees_and_forgets_what_both_keys_wrote(call: Call, queue: str)
     )
     assert [*log.records()] == []
     assert log.forgotten_at() == {ANN: forgotten["forgotten_at"], now: forgotten["forgotten_at"]}
+
+
+def test_a_shopper_who_is_forgotten_right_after_a_rotation_is_forgotten_under_the_new_key(call: Call) -> None:
+    profiles = ProfileTable(TABLE)
+    assert call("GET", "/v1/profile", x_shopper_token=token())[0] == 200
+    put_pseudonym_key(SECRET, NEW_KEY)
+    now = Pseudonyms(NEW_KEY.encode()).of("ann@example.com")
+    at = "2026-11-23T16:20:00.000Z"
+    profiles.add(now, [Record("A" * 22, now, False, "", "", "click", "hat", None, at, at)])
+    assert call("DELETE", "/v1/profile", x_shopper_token=token())[0] == 200
+    assert profiles.read([now]) == Profile()
+    assert EventLog(EventBucket(BUCKET)).forgotten_at().keys() == {ANN, now}
 
 
 def test_without_a_table_nothing_is_shown_and_nothing_counts_as_forgotten(call: Call) -> None:
