@@ -101,8 +101,11 @@ class Ingest:
     def __init__(self, profiles: ProfileStore, log: EventLog | None = None) -> None:
         self._profiles, self._log = profiles, log
 
-    def __call__(self, bodies: Sequence[str]) -> Ingested:
-        """Each shopper's profile is written once, and one file a day. What fails is in the answer, not raised."""
+    def __call__(self, bodies: Sequence[str], in_time: Callable[[], bool] = lambda: True) -> Ingested:
+        """Each shopper's profile is written once, and one file a day. What fails is in the answer, not raised.
+
+        It is asked before each of them whether it is `in_time`; what it is too late for fails.
+        """
         read: list[Placed] = []
         poison: list[Poison] = []
         for place, body in enumerate(bodies):
@@ -111,9 +114,9 @@ class Ingest:
             poison += unreadable
         failed: dict[int, str] = {}
         if self._log:
-            _keep(read, lambda record: record.timestamp[:10], self._log.append, failed)
+            _keep(read, lambda record: record.timestamp[:10], self._log.append, failed, in_time)
         acting = [placed for placed in read if act_of(placed.record)]
-        _keep(acting, lambda record: record.shopper, self._profiles.add, failed)
+        _keep(acting, lambda record: record.shopper, self._profiles.add, failed, in_time)
         kept = sum(placed.place not in failed for placed in read)
         return Ingested(kept, [each for each in poison if each.place not in failed], failed)
 
@@ -130,6 +133,7 @@ def _keep(
     part_of: Callable[[Record], str],
     keep: Callable[[str, Sequence[Record]], None],
     failed: dict[int, str],
+    in_time: Callable[[], bool],
 ) -> None:
     """Keeps each part by itself; where it is not taken, the messages that tell of it go to `failed`."""
     parts: dict[str, list[Placed]] = {}
@@ -137,6 +141,8 @@ def _keep(
         parts.setdefault(part_of(placed.record), []).append(placed)
     for part, told in parts.items():
         try:
+            if not in_time():
+                raise Unavailable("there was no time left", "let it come again")
             keep(part, [placed.record for placed in told])
         except Unavailable as exc:
             failed |= dict.fromkeys((placed.place for placed in told), exc.detail)

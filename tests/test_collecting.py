@@ -195,6 +195,20 @@ def test_only_messages_of_a_day_that_could_not_be_written_come_again(tmp_path: P
     assert list(read_log(tmp_path)) == [today]
 
 
+def test_what_there_is_no_time_for_comes_again(tmp_path: Path) -> None:
+    profiles, log = MemoryProfiles(), EventLog(LocalFiles(tmp_path))
+    a, b, c = record("a"), record("b", shopper=BEN), record("c", shopper=BEN, kind="query", product_id="")
+    answers = iter([True, True, False])  # the day, Anna, Ben
+    late = "there was no time left"
+    ingest = Ingest(profiles, log)
+    assert ingest([text(a), text(b), text(c), ""], answers.__next__) == Ingested(
+        2, [Poison(3, "", "Input data was truncated")], {1: late}
+    )
+    assert [profiles.read([shopper]) for shopper in (ANNA, BEN)] == [acts(a), Profile()]
+    assert ingest([text(b)]) == Ingested(1, [], {})
+    assert ([*log.records()], profiles.read([BEN])) == ([a, b, c], acts(b))
+
+
 EVENTS = st.builds(
     lambda name, at, who, kind: record(f"{name}{kind[:2]}{who[1]}", NOON + at, shopper=who, kind=kind),
     st.sampled_from("abcdef"),

@@ -121,6 +121,26 @@ def test_without_a_bucket_everything_comes_again_and_profiles_change(ingest: Any
     assert len(profile(HAT.shopper).acts) == 1
 
 
+class Hurried:
+    """A Lambda context whose time runs out after some questions."""
+
+    def __init__(self, questions: int) -> None:
+        self.left = questions
+
+    def get_remaining_time_in_millis(self) -> int:
+        self.left -= 1
+        return 50_000 if self.left >= 0 else 9_999
+
+
+def test_a_batch_of_too_many_shoppers_is_done_in_parts(ingest: Any) -> None:
+    shoppers = [msgspec.structs.replace(HAT, event_id=f"{n:022d}", shopper=f"k{n:022d}") for n in range(5)]
+    bodies = [body(shopper) for shopper in shoppers]
+    assert ingest(event(*bodies), Hurried(1 + 3)) == again(3, 4)  # a day and three profiles
+    assert [len(profile(one.shopper).acts) for one in shoppers] == [1, 1, 1, 0, 0]
+    assert ingest(event(*bodies[3:]), Hurried(1 + 2)) == again()
+    assert [len(profile(one.shopper).acts) for one in shoppers] == [1] * 5
+
+
 def test_neither_ids_nor_products_are_logged(ingest: Any, dead: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, logger="functions"), caplog.at_level(logging.DEBUG, logger="aisle"):
         ingest(event(body(HAT), "ann@example.com"), None)
