@@ -85,7 +85,7 @@ def build_parser(registered: Mapping[str, EntryPoint]) -> ArgumentParser:
         prog="aisle",
         description="AI search for online shops, from sealed bundles.",
         epilog="`aisle COMMAND --help` has an example. Results are tables on a terminal and JSON lines in a pipe; run, "
-        "score and verify print the same everywhere.",
+        "score, recommend and verify print the same everywhere.",
     )
     parser.add_argument("--version", action="version", version=f"aisle {__version__}")
     places = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -151,6 +151,14 @@ def _evaluate(command: ArgumentParser) -> None:
     command.add_argument("--report", metavar="FILE.html", type=Path, help="also write a page with plots")
 
 
+def _recommend(command: ArgumentParser) -> None:
+    command.add_argument("users", metavar="USERS", help=f"customer_id: {TABLES}")
+    command.add_argument(
+        "--k", type=whole(1, RUN_DEPTH), default=20, help="products a customer, 1 to 1000 (default: 20)"
+    )
+    command.add_argument("--new", action="store_true", help="only what the customer has not bought before")
+
+
 def _publish(command: ArgumentParser) -> None:
     command.add_argument(
         "--stage", type=stage, default="dev", help="whose bundles bucket in this account (default: dev)"
@@ -214,6 +222,11 @@ COMMANDS: dict[str, tuple[str, str, Callable[[ArgumentParser], None]]] = {
     "search": ("answer one query", 'aisle search bundle "red running shoes under 50" --k 5', _search),
     "run": ("answer many queries as a TREC run", "aisle run bundle queries.tsv --k 100", _run),
     "score": ("print pair_id <tab> score of query and product pairs", "aisle score bundle pairs.csv", _score),
+    "recommend": (
+        "print customer_id <tab> product_id <tab> rank <tab> score for many customers",
+        "aisle recommend bundle customers.csv --k 20 --new",
+        _recommend,
+    ),
     "evaluate": (
         "measure a bundle against judgements",
         "aisle evaluate bundle --queries queries.tsv --qrels qrels.txt --report report.html",

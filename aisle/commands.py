@@ -29,6 +29,7 @@ from aisle.key_commands import keys as keys
 from aisle.listings import bundle_facts, bundle_listing, measures_listing, search_listing
 from aisle.pairs import read_pairs
 from aisle.products import Products
+from aisle.recommend_command import recommend as recommend
 from aisle.report import check_report, write_report
 from aisle.runtime import Services, open_services
 from aisle.settings import Settings

@@ -56,7 +56,7 @@ class Histories:
         if not len(found):
             return None
         own = slice(*self.start[first + int(found[0]) :][:2].tolist())
-        return Acts(self.item[own], self.kind[own], self.at_ms[own])
+        return Acts(self.item, self.kind, self.at_ms).part(own)
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True)

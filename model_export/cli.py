@@ -33,7 +33,7 @@ def build(arguments: list[str]) -> None:
     """aisle build RECIPE --data DIR --out BUNDLE [--report FILE.html] [--merchandising FILE]"""
     parser = Parser("aisle build", epilog="example: aisle build pricerunner --data data --out bundles/pricerunner")
     parser.add_argument(
-        "recipe", help="shop (your own data), demo, demo-small, pricerunner, general, or the path of a TOML file"
+        "recipe", help="shop (your own data), demo, demo-small, pricerunner, general, online-retail, or a TOML file"
     )
     parser.add_argument("--data", type=Path, help="folder of the data sets (default: AISLE_DATA)")
     parser.add_argument("--out", type=Path, required=True, help="the bundle to write")
@@ -97,8 +97,8 @@ def _demo_state(products: int) -> Path:
     """What the demo's shoppers did; written unless a former run left it."""
     folder = DEMO / f"demo-{products}.state"
     if not (folder / SHOPPERS).exists():
-        from model_export.demo_store import generate
         from model_export.demo_state import write_state
+        from model_export.demo_store import generate
 
         write_state(folder, generate(products).events, time.time_ns() // 1_000_000)
     return folder

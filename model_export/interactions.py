@@ -23,7 +23,8 @@ DAY_MS = 86_400_000
 
 
 class Act(NamedTuple):
-    """One row of a log: `basket` joins what was bought or looked at in one go; `position` from 1 on, 0 for unknown."""
+    """One row of a log. `basket` joins what was done in one go, `query` what was shown for the same words; `position`
+    is from 1 on, 0 for unknown."""
 
     shopper: str
     product_id: str
@@ -31,15 +32,22 @@ class Act(NamedTuple):
     at_ms: int
     basket: str
     position: int = 0
+    query: str = ""
 
 
 class Logged(Protocol):
     """What is read of an event log's record (`aisle.events.Record`). `timestamp`: ISO 8601 in UTC."""
 
     @property
-    def shopper(self) -> str: ...
+    def shopper(self) -> str: ...  # a pseudonym, or empty
     @property
     def session(self) -> str: ...
+    @property
+    def query_id(self) -> str: ...  # of one search
+    @property
+    def query_hash(self) -> str: ...  # of its words, on the search itself
+    @property
+    def hits(self) -> tuple[str, ...]: ...  # product ids that it was answered with, best first
     @property
     def kind(self) -> str: ...
     @property
@@ -54,7 +62,7 @@ class Logged(Protocol):
 class Interactions:
     """Acts, oldest first. All arrays are (acts,).
 
-    shopper, product, basket: int32, numbers of `shoppers`, of `products`, and of what was done in one go.
+    shopper, product, basket, query: int32, numbers of `shoppers`, of `products`, of goes and of words asked.
     kind: uint8, number of aisle.shopping.KINDS.   at_ms: int64 since 1970.   position: int16 from 1 on, 0 for unknown.
     """
 
@@ -66,6 +74,7 @@ class Interactions:
     at_ms: NDArray[np.int64]
     basket: NDArray[np.int32]
     position: NDArray[np.int16]
+    query: NDArray[np.int32]
 
     @classmethod
     def of(cls, acts: Iterable[Act]) -> Interactions:
@@ -86,6 +95,7 @@ class Interactions:
             np.array([act.at_ms for act in rows], np.int64),
             basket,
             np.array([act.position for act in rows], np.int16),
+            _numbered([act.query for act in rows])[1],
         )
 
     def __len__(self) -> int:
@@ -120,12 +130,24 @@ def _numbered(names: list[str]) -> tuple[tuple[str, ...], NDArray[np.int32]]:
 
 
 def from_records(records: Iterable[Logged]) -> Interactions:
-    """Of an event log, as `aisle.event_log.read_log` reads it: what names no product (a query) is left out."""
-    return Interactions.of(
-        Act(r.shopper, r.product_id, r.kind, stamp_ms(r.timestamp), r.session, r.position or 0)
-        for r in records
-        if r.product_id
-    )
+    """Of an event log, as `aisle.event_log.read_log` reads it. What nobody did, to no product, is left out.
+
+    The answer of a search stands for impressions, unless its impressions were told one by one.
+    """
+    told = list(records)
+    words = {r.query_id: r.query_hash for r in told if r.kind == "query"}
+    viewed = {r.query_id for r in told if r.kind == "impression"}
+    acts = []
+    for r in told:
+        who, at_ms, query = r.shopper or r.session, stamp_ms(r.timestamp), words.get(r.query_id, "")
+        if not who:
+            continue
+        if r.kind != "query" and r.product_id:
+            acts.append(Act(who, r.product_id, r.kind, at_ms, r.session, r.position or 0, query))
+        elif r.kind == "query" and r.query_id not in viewed:
+            shown = enumerate(r.hits, 1)
+            acts += [Act(who, product, "impression", at_ms, r.session, position, query) for position, product in shown]
+    return Interactions.of(acts)
 
 
 def from_store(events: Iterable[dict[str, object]]) -> Interactions:
@@ -138,6 +160,7 @@ def from_store(events: Iterable[dict[str, object]]) -> Interactions:
             stamp_ms(str(row["timestamp"])),
             str(row["session_id"]),
             int(str(row["position"])),
+            str(row["query_id"]),
         )
         for row in events
     )

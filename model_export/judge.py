@@ -21,7 +21,7 @@ def judge(
     recipe: Recipe, shop: Corpus, networks: Networks, folder: Path, threads: int, log: Log
 ) -> tuple[assess.Systems, dict[str, Any]]:
     """Every system over the judged queries, and the figures for the manifest."""
-    split, seed, gates = recipe.data.judged_on, recipe.training.seed, recipe.gates
+    split, seed, gates = recipe.data.judged_on, recipe.seed, recipe.gates
     systems = assess.Systems(assess.judged(shop.labelled, [split], recipe.data.judged_queries))
     pairwise = assess.Systems(systems.judged.spread(recipe.data.judged_lists))
     search = open_search(folder, "draft", threads)
@@ -63,7 +63,7 @@ def report_of(recipe: Recipe, shop: Corpus, systems: assess.Systems, figures: di
         title=f"aisle build {recipe.name}",
         manifest={step.name: f"{step.seconds:.0f} s" for step in log.steps},
         curves=log.curves,
-        measures=assess.measure_rows(systems, recipe.training.seed),
+        measures=assess.measure_rows(systems, recipe.seed),
         by_kind=figures["by_kind"],
         kind_measure=recipe.gates.measure,
         scores=assess.score_samples(systems),

@@ -11,7 +11,7 @@ from model_export.datasets import Corpus
 from model_export.distil import distil_bi_encoder, distil_cross_encoder
 from model_export.examples import Examples
 from model_export.networks import BiEncoder, CrossEncoder, Student, base_encoder
-from model_export.recipe import Loop, Recipe, base_model_path
+from model_export.recipe import Loop, Recipe, Training, base_model_path
 from model_export.steps import Log
 from model_export.train import best_by_words, mine, train_bi_encoder, train_cross_encoder
 from model_export.vocabulary import Vocabulary
@@ -29,9 +29,18 @@ class Networks:
     student_reranker: CrossEncoder
 
 
-def learn(recipe: Recipe, examples: Examples, corpora: list[Corpus], vocabulary: Vocabulary, log: Log) -> Networks:
+def pretrained(recipe: Recipe, vocabulary: Vocabulary) -> Networks:
+    """The base model as it is in every part: for a recipe without training."""
+    encoder = base_encoder(base_model_path(recipe.models.base_model), vocabulary, recipe.seed)
+    bi_encoder, cross_encoder = BiEncoder(encoder, vocabulary.tokenizer), CrossEncoder(encoder, vocabulary.tokenizer)
+    return Networks(bi_encoder, bi_encoder, cross_encoder, cross_encoder)
+
+
+def learn(
+    recipe: Recipe, plan: Training, examples: Examples, corpora: list[Corpus], vocabulary: Vocabulary, log: Log
+) -> Networks:
     """Teachers on labels, then students on teachers."""
-    plan, seed, tokenizer = recipe.training, recipe.training.seed, vocabulary.tokenizer
+    seed, tokenizer = plan.seed, vocabulary.tokenizer
     encoder = base_encoder(base_model_path(recipe.models.base_model), vocabulary, seed)
     teacher = BiEncoder(encoder, tokenizer)
     with log.step("find negatives by words"):

@@ -27,6 +27,11 @@ class Propensities:
 
     examined: NDArray[np.float64]
 
+    @classmethod
+    def none(cls) -> Propensities:
+        """Every position is looked at: where nothing is known."""
+        return cls(np.ones(1))
+
     def of(self, position: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         """Of positions from 1 on; 1 for 0, which is unknown; deeper ones than any seen count as the last."""
         at = np.clip(position, 1, len(self.examined)) - 1
@@ -49,7 +54,7 @@ def fit_propensities(
     clicks_at = np.bincount(position, clicked)[1:]
     trusted = np.flatnonzero(clicks_at >= TRUSTED_CLICKS)
     if not len(trusted) or clicks_at[0] < TRUSTED_CLICKS:
-        return Propensities(np.ones(1))
+        return Propensities.none()
     positions = int(trusted.max()) + 1
     inside = position <= positions
     numbers, at = np.unique(pair[inside], return_inverse=True)

@@ -81,7 +81,7 @@ def fit_ranker(lessons: Sequence[Lesson], folder: Path, seed: int) -> dict[str, 
             "label more queries, or train longer: it takes two",
         )
     first = _boost([j.features for j in judged], [j.ratings for j in judged], FIRST, FIRST_DEPTH, seed)
-    _export(first, len(FIRST), folder / "first.onnx")
+    export_trees(first, len(FIRST), folder / "first.onnx")
     features, ratings = [], []
     unseen = _out_of_fold(judged, seed)
     for j, scores in zip(tqdm(judged, "ranker logits", leave=False, disable=None, mininterval=2), unseen, strict=True):
@@ -91,7 +91,7 @@ def fit_ranker(lessons: Sequence[Lesson], folder: Path, seed: int) -> dict[str, 
         features.append(final_features(j.features[top], scores[top], cross))
         ratings.append(j.ratings[top])
     final = _boost(features, ratings, FINAL, FINAL_DEPTH, seed)
-    _export(final, len(FINAL), folder / "final.onnx")
+    export_trees(final, len(FINAL), folder / "final.onnx")
     gains = dict(zip(FINAL, final.feature_importance("gain"), strict=True))
     return {
         "queries": len(judged),
@@ -149,7 +149,8 @@ def _boost(
     return lgb.train(parameters, data, ROUNDS)
 
 
-def _export(booster: lgb.Booster, width: int, path: Path) -> None:
+def export_trees(booster: lgb.Booster, width: int, path: Path) -> None:
+    """The ensemble over (n, width) `features` as ONNX at `path`."""
     model = onnxmltools.convert_lightgbm(
         booster, initial_types=[("features", FloatTensorType([None, width]))], target_opset=15
     )

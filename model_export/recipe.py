@@ -15,6 +15,7 @@ from aisle.decoding import read_values
 from aisle.errors import BadInput, NotFound
 from model_export.datasets import EVALUATION_ONLY, LOADERS
 
+SEED = 7
 Count = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(gt=0, le=1)]
 Rate = Annotated[float, Meta(gt=0, lt=1)]
@@ -66,7 +67,7 @@ class Training(Struct, frozen=True, forbid_unknown_fields=True):
     student_reranker: MinedLoop
     student_lists: Count = 1500  # lists that the cross-encoder teacher scores for its student
     ranker_share: Share = 0.15
-    seed: int = 7
+    seed: int = SEED
 
 
 class Gates(Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,12 +79,37 @@ class Gates(Struct, frozen=True, forbid_unknown_fields=True):
     above_bm25: float = 0.0  # absolute, bundle minus BM25
 
 
+class Recommending(Struct, frozen=True, forbid_unknown_fields=True):
+    """How recommendations are learned from a log: at `cuts` moments, `stride_days` apart, the order is taught by what
+    shoppers did in the `horizon_days` after. `histories`: whether the bundle carries what each customer did.
+    """
+
+    horizon_days: Annotated[float, Meta(gt=0)] = 14.0
+    stride_days: Annotated[float, Meta(gt=0)] = 14.0
+    cuts: Count = 10
+    histories: bool = False
+    judged_share: Share = 0.1  # of the log, its newest: foretold by a recommender of the rest, beside simpler ones
+    above_peers: float = 0.0  # the least gain over the best of those, as a share of its figure
+
+
 class Recipe(Struct, frozen=True, forbid_unknown_fields=True):
+    """`training`: None for the base model as it is, quantised, which suits a shop without queries of its own."""
+
     name: str
     data: Data
-    training: Training
+    training: Training | None = None
     models: Models = Models()
     gates: Gates = Gates()
+    recommender: Recommending = Recommending()
+
+    @property
+    def seed(self) -> int:
+        return self.training.seed if self.training else SEED
+
+    @property
+    def ranker_share(self) -> float:
+        """Of the train queries, hidden from the networks; without training the others only set the scores' level."""
+        return self.training.ranker_share if self.training else 0.5
 
     @property
     def corpora(self) -> list[str]:

@@ -29,7 +29,7 @@ LAYERS = {
     "edges": "access aws decoding docs_page http identity local_state openapi operation operations parameters problems "
     "rerank_forms schema settings shopper_operations storefront terminal",
     "wiring": "changes indexing runtime shoppers",
-    "doors": "__main__ cli commands event_commands key_commands listings server",
+    "doors": "__main__ cli commands event_commands key_commands listings recommend_command server",
 }
 HEIGHT = {module: height for height, names in enumerate(LAYERS.values()) for module in names.split()}
 FLOWS = list(LAYERS).index("flows")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aisle.tables import Row, as_id, read_table
 from aisle.text import words
+from model_export import interactions
 from model_export.clicks import from_store
 from model_export.datasets.corpus import Corpus, LabelledQueries, clean_products, hashes, located
 from model_export.demo_store import generate
@@ -37,7 +38,8 @@ def load_demo(n_products: int) -> Corpus:
     for row in store.qrels:
         judged = labelled.qrels.setdefault(as_id(row["query_id"], "the demo store"), {})
         judged[str(row["product_id"])] = int(str(row["rating"]))
-    return Corpus("demo", products, labelled, clicks=from_store(store.events, store.queries))
+    clicks, acts = from_store(store.events, store.queries), interactions.from_store(store.events)
+    return Corpus("demo", products, labelled, clicks=clicks, acts=acts)
 
 
 def load_retail_demo(data: Path) -> Corpus:

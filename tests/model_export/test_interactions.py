@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from aisle.errors import BadInput
+from aisle.shopping import KINDS
 from model_export.interactions import Act, Interactions, from_records, moment, stamp_ms, wanted
 
 LOG = [
@@ -62,20 +63,40 @@ def test_an_unknown_kind_is_told() -> None:
 
 @dataclass
 class Line:
+    """A record as the event log has it."""
+
     shopper: str
     session: str
+    query_id: str
     kind: str
-    product_id: str | None
+    product_id: str
     position: int | None
     timestamp: str
+    hits: tuple[str, ...] = ()
+    query_hash: str = ""
 
 
-def test_an_event_log_is_read_without_its_queries() -> None:
-    acts = from_records(
-        [
-            Line("k1", "s1", "query", None, None, "2026-01-01T00:00:00.000Z"),
-            Line("k1", "s1", "click", "p1", 3, "2026-01-01T00:00:01.500Z"),
-        ]
-    )
-    assert (acts.shoppers, acts.products, acts.position.tolist()) == (("k1",), ("p1",), [3])
-    assert acts.at_ms.tolist() == [stamp_ms("2026-01-01T00:00:01.500Z")] == [1767225601500]
+def lines() -> list[Line]:
+    return [
+        Line("k1", "s1", "q1", "query", "", None, "2026-01-01T00:00:00.000Z", ("p9", "p1"), "tea"),
+        Line("k1", "s1", "q1", "click", "p1", 2, "2026-01-01T00:00:01.500Z"),
+        Line("", "s2", "q2", "query", "", None, "2026-01-01T00:01:00.000Z", ("p1",), "tea"),
+        Line("", "s2", "q2", "impression", "p1", 1, "2026-01-01T00:01:00.100Z"),
+        Line("", "", "", "view", "p1", None, "2026-01-01T00:02:00.000Z"),
+    ]
+
+
+def test_the_answer_of_a_search_stands_for_impressions_unless_they_are_told() -> None:
+    acts = from_records(lines())
+    told = [
+        (acts.shoppers[s], acts.products[p], KINDS[k], position)
+        for s, p, k, position in zip(acts.shopper, acts.product, acts.kind, acts.position, strict=True)
+    ]
+    assert told == [
+        ("k1", "p9", "impression", 1),
+        ("k1", "p1", "impression", 2),
+        ("k1", "p1", "click", 2),
+        ("s2", "p1", "impression", 1),
+    ]
+    assert len(np.unique(acts.query)) == 1
+    assert acts.at_ms[2] == stamp_ms("2026-01-01T00:00:01.500Z") == 1767225601500

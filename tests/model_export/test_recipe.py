@@ -10,7 +10,7 @@ from model_export.recipe import read_recipe
 TINY = Path(__file__).parent.parent / "tiny.toml"
 
 
-@pytest.mark.parametrize("name", ["demo", "demo-small", "general", "pricerunner", "shop"])
+@pytest.mark.parametrize("name", ["demo", "demo-small", "general", "online-retail", "pricerunner", "shop"])
 def test_the_shipped_recipes_are_valid_and_never_train_on_icecat(name: str) -> None:
     recipe = read_recipe(name)
     assert recipe.name == name
@@ -40,6 +40,6 @@ def test_a_wrong_recipe_is_told(tmp_path: Path, before: str, after: str, message
 
 
 def test_an_unknown_name_lists_the_known() -> None:
-    known = "demo, demo-small, general, pricerunner, shop"
+    known = "demo, demo-small, general, online-retail, pricerunner, shop"
     with pytest.raises(NotFound, match=f"no recipe is called 'dmeo': choose {known} or"):
         read_recipe("dmeo")
