@@ -134,7 +134,7 @@ SHOPPER_OPERATIONS = (
         "GET",
         "/v1/profile",
         "profile",
-        "All that is kept of this shopper",
+        "The profile of this shopper: what answers to them rest on",
         _profile,
         ProfileResponse,
         token="required",

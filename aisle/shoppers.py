@@ -52,7 +52,7 @@ class Shoppers:
         return collected.response
 
     def profile(self, caller: Caller) -> ProfileResponse:
-        """All that is kept. Raises Unavailable."""
+        """What the profile has. Raises Unavailable."""
         kept = self.profiles.read(caller.shoppers)
         return ProfileResponse(
             acts=[KnownAct(act.product_id, act.kind, moment(act.at_ms)) for act in reversed(kept.acts)],

@@ -138,7 +138,7 @@ class KnownAct(Struct, frozen=True):
 
 
 class ProfileResponse(Struct, frozen=True):
-    """All that is kept of a shopper, until when, and what it is used for."""
+    """The profile of a shopper, until when it is kept, and what it is used for."""
 
     acts: list[KnownAct]  # newest first
     kept_until: str | None  # ISO 8601; None where nothing is kept

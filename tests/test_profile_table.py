@@ -1,6 +1,7 @@
 """Profiles in the emulated table: the same as in memory, whatever order, and nothing lost to writers that race."""
 
 import time
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -113,6 +114,17 @@ def test_what_is_over_is_not_read_before_dynamodb_lets_it_go(table: ProfileTable
     shoe = record("shoe")
     table.add(ANN, [shoe])
     assert (table.read([ANN]), items()[ANN]["version"]) == (Profile((act(shoe),)), {"N": "2"})
+
+
+def test_an_act_that_is_over_is_not_read_however_lively_its_shopper_is(table: ProfileTable) -> None:
+    long_ago = NOW - KEPT_DAYS * DAY_MS - 1000
+    shoe, bag = record("shoe", NOW - 1), record("bag")
+    table.add(ANN, [record("hat", long_ago, kind="purchase"), shoe])
+    assert table.read([ANN]) == Profile((act(shoe, NOW - 1),))
+    table.add(ANN, [bag])
+    assert table.read([ANN]) == Profile((act(shoe, NOW - 1), act(bag)))
+    (item,) = boto3.client("dynamodb").scan(TableName="profiles")["Items"]
+    assert b"hat" not in zlib.decompress(item["acts"]["B"])
 
 
 def test_the_largest_profile_fits_into_an_item(table: ProfileTable) -> None:

@@ -128,14 +128,18 @@ def _attributes(kept: Kept) -> dict[str, Any]:
 def _kept(item: dict[str, Any]) -> Kept:
     """DynamoDB takes days to let go of what is over; nothing of it is read any more, but its version still counts.
 
+    Nor is an act read that is over by itself; who writes the item next leaves it out.
+
     Raises Unavailable for an item that another aisle wrote in a form of its own.
     """
     try:
-        version = int(item["version"]["N"])
-        if int(item["expires"]["N"]) <= time.time():
+        version, now_s = int(item["version"]["N"]), time.time()
+        if int(item["expires"]["N"]) <= now_s:
             return Kept(version=version)
+        oldest_ms = now_s * 1000 - KEPT_DAYS * DAY_MS
         acts = _DECODER.decode(zlib.decompress(item["acts"]["B"])) if "acts" in item else ()
-        return Kept(Profile(acts), int(item.get("forgotten_at", {"N": "0"})["N"]), version)
+        profile = Profile(tuple(act for act in acts if act.at_ms > oldest_ms))
+        return Kept(profile, int(item.get("forgotten_at", {"N": "0"})["N"]), version)
     except (LookupError, ValueError, zlib.error, msgspec.MsgspecError) as exc:
         raise Unavailable(
             "a profile is no profile of this version of aisle", "deploy the newer one, or remove it"
