@@ -185,6 +185,22 @@ def test_a_compaction_that_breaks_off_loses_nothing_and_is_done_again(breaks_at:
     assert {r.event_id for day in ("2026-01-01", "2026-01-02") for r in log.day(day, [], {})} == expected
 
 
+def test_a_compaction_that_is_too_long_has_done_what_is_new() -> None:
+    files = MemoryFiles()
+    log = EventLog(files)
+    for day in range(9):
+        log.append(moment(NOON + day * DAY_MS)[:10], [record(str(day), NOON + day * DAY_MS)])
+    compact(log, NOON)
+    log.forget([BEN], NOON)
+    log.append("2026-01-09", [record("new", NOON + 8 * DAY_MS)])
+    files.calls_left = 2  # one file is written, one removed
+    with pytest.raises(Unavailable):
+        compact(log, NOON)
+    files.calls_left = None
+    assert [*files.names("raw/")] == []
+    assert len(log.day("2026-01-09", [], {})) == 2
+
+
 def test_who_reads_while_a_compaction_runs_misses_nothing() -> None:
     files = MemoryFiles()
     log, expected = world(files)
