@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aisle.evaluation import interval, paired_bootstrap
-from aisle.knowledge import Knowledge
 from aisle.recommender import Recommender
 from aisle.reranker import sigmoid
 from model_export import baselines
@@ -23,7 +22,7 @@ from model_export.interactions import IMPRESSION, Interactions, Wanted, moment, 
 from model_export.item_knowledge import Goods, learned, propensities
 from model_export.judging import coverage, ndcg, novelty, recall
 from model_export.recipe import Recommending
-from model_export.recommend import Pasts, boost, known_items, lessons
+from model_export.recommend import LEAST_LESSONS, Lesson, Pasts, boost, known_items, lessons
 
 K = 20
 LEAST_JUDGED = 20  # shoppers: of fewer nothing can be said
@@ -96,11 +95,12 @@ class Contest:
         return found
 
 
-def recommender_of(known: Interactions, now_ms: int, goods: Goods, plan: Recommending, seed: int) -> Recommender:
-    """As a bundle has it, of `known` alone; nothing is offered that was not sold by then."""
-    examined = propensities(known)
-    booster = boost(lessons(known, now_ms, goods, examined, plan, seed), seed)
-    knowledge: Knowledge = learned(known, now_ms, goods, examined, plan.horizon_days)
+def recommender_of(
+    known: Interactions, now_ms: int, goods: Goods, plan: Recommending, seed: int, taught: list[Lesson]
+) -> Recommender:
+    """As a bundle has it, of `known` alone, its order from the lessons `taught`."""
+    booster = boost(taught, seed)
+    knowledge = learned(known, now_ms, goods, propensities(known), plan.horizon_days)
     rows = int(goods.ids.row.max()) + 1
 
     def order(signals: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -144,9 +144,10 @@ def judge_recommender(acts: Interactions, goods: Goods, plan: Recommending, seed
     """Figures for the manifest. Raises GateFailed where it does not beat the best baseline by what the plan demands."""
     split = Split.last(acts, plan.judged_share)
     judged = {task: len(split.wanted[task].shoppers) for task in TASKS}
-    if min(judged.values()) < LEAST_JUDGED:
-        return {"judged_shoppers": judged}
-    held = contest(split, recommender_of(split.known, split.start_ms, goods, plan, seed))
+    taught = lessons(split.known, split.start_ms, goods, propensities(split.known), plan, seed)
+    if min(judged.values()) < LEAST_JUDGED or len(taught) < LEAST_LESSONS:
+        return {"judged_shoppers": judged, "lessons": len(taught)}
+    held = contest(split, recommender_of(split.known, split.start_ms, goods, plan, seed, taught))
     gains = held.gains(seed)
     for task in TASKS:
         gain, peer = gains[task]["recall@20"]["gain"], gains[task]["recall@20"]["best_peer"]

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from aisle.dense import Dense
-from aisle.errors import BadInput
 from aisle.histories import Histories
 from aisle.history import DAY_MS, NEVER_DAYS, Acts, history
 from aisle.knowledge import BEHAVIOUR, ITEM, SIGNALS, Knowledge
@@ -35,6 +34,7 @@ LEAST_KNOWN = 0.2  # of the log that must lie before a cut
 SHORTENED = 0.15  # of pasts
 SHORT = (0, 1, 1, 2, 3, 5, 8)  # acts that are left of one
 UNSEEN = 0.03  # of the items in a lesson: made out to be new
+MOST_SHOPPERS = 2000  # of a cut, drawn
 NEGATIVES = 80  # of a lesson, drawn
 GAINS = np.array([0, 1, 1, 2, 3])  # of KINDS: what the order should care for
 PARAMETERS: dict[str, Any] = {
@@ -92,11 +92,11 @@ def known_items(acts: Interactions, n: int) -> NDArray[np.bool_]:
 def lessons_at(
     knowledge: Knowledge, known: Interactions, later: Interactions, now_ms: int, random: np.random.Generator
 ) -> Iterator[Lesson]:
-    """For each shopper who did anything `later`, a lesson of all items and one of those that they had not bought."""
+    """For shoppers who did anything `later`, a lesson of all items and one of those that they had not bought."""
     before, after = Pasts(known), Pasts(later)
     sold = known_items(known, len(knowledge.items))
     unseen = random.random(len(sold)) < UNSEEN
-    for shopper in after.shoppers.tolist():
+    for shopper in np.sort(random.permutation(after.shoppers)[:MOST_SHOPPERS]).tolist():
         acts, done = before.of(shopper), after.of(shopper)
         if random.random() < SHORTENED:
             acts = acts.part(slice(max(0, len(acts.item) - int(random.choice(SHORT))), None))
@@ -138,12 +138,7 @@ def lessons(
 
 
 def boost(taught: Sequence[Lesson], seed: int) -> lgb.Booster:
-    """The order. Raises BadInput where there are too few lessons to learn one from."""
-    if len(taught) < LEAST_LESSONS:
-        raise BadInput(
-            f"the log's later days teach {len(taught)} lessons, and an order takes {LEAST_LESSONS}",
-            "bring a longer log, or shorten horizon_days in the recipe",
-        )
+    """The order that LEAST_LESSONS or more teach."""
     signals, gains = (np.concatenate(columns) for columns in zip(*taught, strict=True))
     leaf = int(np.clip(len(gains) / 2000, 2, MOST_LEAF))
     parameters = {**PARAMETERS, "min_data_in_leaf": leaf, "seed": seed}
@@ -157,11 +152,20 @@ def fit_recommender(
 ) -> dict[str, Any]:
     """Write recommender/ at `folder` and return what was learned from how much. `dense`: the vectors of `products`.
 
-    Raises BadInput where the log is too short to learn an order from.
+    Nothing is written, and the figures say so, where the log is too short to learn an order from.
     """
     now_ms = int(acts.at_ms[-1]) + 1
     examined, goods = propensities(acts), Goods.of(products, acts, dense)
     taught = lessons(acts, now_ms, goods, examined, plan, seed)
+    figures = {
+        "acts": len(acts),
+        "shoppers": len(np.unique(acts.shopper)),
+        "position_eta": round(examined.eta, 3),
+        "lessons": len(taught),
+        "sealed": len(taught) >= LEAST_LESSONS,
+    }
+    if not figures["sealed"]:
+        return figures
     booster = boost(taught, seed)
     folder.mkdir(parents=True)
     goods.ids.save(folder / "ids")
@@ -174,10 +178,4 @@ def fit_recommender(
     (folder / FACTS).write_text(json.dumps({"rows": len(products), "fitted_at": now_ms}))
     gains = dict(zip(SIGNALS, booster.feature_importance("gain"), strict=True))
     most = sorted(gains, key=lambda name: -gains[name])[:10]
-    return {
-        "acts": len(acts),
-        "shoppers": len(np.unique(acts.shopper)),
-        "lessons": len(taught),
-        "position_eta": round(examined.eta, 3),
-        **{f"gain_{name}": round(float(gains[name] / sum(gains.values())), 3) for name in most},
-    }
+    return figures | {f"gain_{name}": round(float(gains[name] / sum(gains.values())), 3) for name in most}
