@@ -201,6 +201,30 @@ def test_a_compaction_that_is_too_long_has_done_what_is_new() -> None:
     assert len(log.day("2026-01-09", [], {})) == 2
 
 
+def held(log: EventLog) -> dict[str, set[str]]:
+    """Day -> whose lines its file has, tombstones or not."""
+    return {day: {r.shopper for r in log.day(day, [], {})} for day in sorted(log.raw_by_day())}
+
+
+def test_a_long_look_for_the_forgotten_takes_as_many_calls_as_it_needs() -> None:
+    log, days = EventLog(MemoryFiles()), ["2026-01-01", "2026-01-02", "2026-01-03"]
+    who = {ANNA, BEN, "k" + "c" * 22}
+    for n, day in enumerate(days):
+        log.append(day, [record(f"{n}{one[1]}", NOON + n * DAY_MS, shopper=one) for one in sorted(who)])
+    at = NOON + 5 * DAY_MS
+    compact(log, at)
+    log.forget([ANNA], at)
+    assert compact(log, at, in_time=iter([True, False, False]).__next__) == Compacted([days[0]], [], [], 2, 2)
+    assert held(log) == {days[0]: who - {ANNA}, days[1]: who, days[2]: who}
+    log.forget([BEN], at)  # after the first day was looked at
+    assert compact(log, at, in_time=iter([True, False]).__next__) == Compacted([days[1]], [], [], 1, 1)
+    assert held(log) == {days[0]: who - {ANNA}, days[1]: who - {ANNA, BEN}, days[2]: who}
+    assert compact(log, at) == Compacted([days[2]], [], [], 1)
+    assert compact(log, at) == Compacted(days, [], [], 3)  # the second round, for Ben
+    assert held(log) == dict.fromkeys(days, who - {ANNA, BEN})
+    assert compact(log, at) == Compacted([], [], [], 0)
+
+
 def test_who_reads_while_a_compaction_runs_misses_nothing() -> None:
     files = MemoryFiles()
     log, expected = world(files)
@@ -230,7 +254,8 @@ def test_whatever_is_told_and_whenever_it_is_compacted_each_event_is_read_once(d
             forgotten[shopper] = max(at, forgotten.get(shopper, 0))
             log.forget([shopper], at)
         else:
-            compact(log, NEXT_DAY)
+            times = iter(data.draw(st.lists(st.booleans(), max_size=3)))
+            compact(log, NEXT_DAY, in_time=lambda times=times: next(times, True))  # type: ignore[misc]
     latest: dict[str, Record] = {}
     for each in told:
         known = latest.get(each.event_id)
