@@ -98,7 +98,7 @@ def test_version_is_printed_by_the_module_too() -> None:
     assert answer.stdout == f"aisle {__version__}\n"
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("serve", "keys")])
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("serve", "keys", "recommend")])
 def test_the_example_in_each_help_works(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_bundle: Path, aws: dict[str, str], name: str
 ) -> None:

@@ -7,8 +7,8 @@ from aisle.events import moment, ms_of
 from aisle.local_state import open_state
 from aisle.settings import Settings
 from aisle.shoppers import open_shoppers
-from model_export.demo_store import generate
 from model_export.demo_state import write_state
+from model_export.demo_store import generate
 
 NOW = ms_of("2026-11-23T12:00:00Z")
 

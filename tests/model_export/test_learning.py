@@ -19,7 +19,7 @@ from model_export.distil import distil_bi_encoder, distil_cross_encoder
 from model_export.examples import Examples
 from model_export.export import seal_encoder, seal_reranker
 from model_export.networks import BiEncoder, CrossEncoder, Student, Teacher
-from model_export.ranking import _boost, _export
+from model_export.ranking import _boost, export_trees
 from model_export.rounding import rounding
 from model_export.train import best_by_words, mine, train_bi_encoder, train_cross_encoder
 from model_export.vocabulary import SPECIAL, tokenizer_over
@@ -159,7 +159,7 @@ def test_the_exported_trees_are_the_fitted_ones_and_never_count_good_evidence_ag
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         booster = _boost(list(features.reshape(40, 30, -1)), list(ratings.reshape(40, 30)), FIRST, depth=15, seed=1)
-        _export(booster, len(FIRST), tmp_path / "first.onnx")
+        export_trees(booster, len(FIRST), tmp_path / "first.onnx")
     session = open_session(tmp_path / "first.onnx", threads=1)
     served = session.run(None, {"features": features})[0][:, 0]
     assert isinstance(booster, lgb.Booster)
