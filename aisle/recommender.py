@@ -163,28 +163,33 @@ class Recommender:
 
     def _evidence(self, past: History, items: NDArray[np.int32]) -> list[Evidence]:
         """What of the past is linked to each of `items`: by behaviour where anything is, else by texts."""
-        speakers, fresh = past.item[:SPEAKERS], past.fresh[:SPEAKERS]
-        spoken: list[dict[int, dict[int, float]]] = []
-        for relations in (BEHAVIOUR, ("content",)):
-            found: dict[int, dict[int, float]] = {}
-            for relation in relations:
-                links = getattr(self.knowledge, relation).links(speakers)
-                at = np.flatnonzero(np.isin(links.member, items) & self._sold[speakers][links.source])
-                for source, member, weight in zip(
-                    links.source[at].tolist(), links.member[at].tolist(), links.weight[at].tolist(), strict=True
-                ):
-                    told = found.setdefault(member, {})
-                    told[source] = told.get(source, 0.0) + weight * float(fresh[source])
-            spoken.append(found)
         bought = {*past.item[past.bought > 0].tolist()}
+        behaviour, content = (self._told(past, items, relations) for relations in (BEHAVIOUR, ("content",)))
         evidence = []
-        for item in items.tolist():
-            told = spoken[0].get(item) or spoken[1].get(item) or {}
-            strongest = sorted(told, key=lambda source: (-told[source], source))[:SPOKE]
-            rows = tuple(int(self.ids.row[speakers[source]]) for source in strongest)
+        for item, acted, alike in zip(items.tolist(), behaviour, content, strict=True):
             if item in bought:
                 evidence.append(Evidence("behaviour", (int(self.ids.row[item]),)))
+            elif acted:
+                evidence.append(Evidence("behaviour", acted))
             else:
-                route: Route = "behaviour" if item in spoken[0] else "content" if rows else "popular"
-                evidence.append(Evidence(route, rows))
+                evidence.append(Evidence("content", alike) if alike else Evidence("popular"))
         return evidence
+
+    def _told(self, past: History, items: NDArray[np.int32], relations: Sequence[str]) -> list[tuple[int, ...]]:
+        """For each of `items` the rows of the past that the relations link to it, the SPOKE strongest."""
+        speakers, fresh = past.item[:SPEAKERS], past.fresh[:SPEAKERS]
+        rows, count = self.ids.row[speakers], len(speakers)
+        place = np.full(len(self.ids), -1, np.int32)
+        place[items] = np.arange(len(items))
+        spoken = np.zeros(len(items) * count)
+        for relation in relations:
+            links = getattr(self.knowledge, relation).links(speakers)
+            at = place[links.member]
+            inside = (at >= 0) & (rows[links.source] >= 0)
+            where = at[inside] * count + links.source[inside]
+            spoken += np.bincount(where, links.weight[inside] * fresh[links.source[inside]], len(spoken))
+        told = []
+        for row in spoken.reshape(len(items), count):
+            strongest = np.argsort(-row, kind="stable")[:SPOKE]
+            told.append(tuple(rows[strongest[row[strongest] > 0]].tolist()))
+        return told

@@ -41,7 +41,7 @@ class Propensities:
     def eta(self) -> float:
         """The exponent of p ** -eta that comes nearest, by least squares of the logs; 0 for a single position."""
         logs = np.log(np.arange(1, len(self.examined) + 1))
-        return float(-(logs @ np.log(self.examined)) / max(logs @ logs, 1e-12))
+        return float(-(logs @ np.log(self.examined)) / max(logs @ logs, 1e-12)) or 0.0
 
 
 def fit_propensities(
