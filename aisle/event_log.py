@@ -16,6 +16,7 @@ import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from threading import get_ident
@@ -183,6 +184,8 @@ class LocalFiles:
             return (self._folder / name).read_bytes()
         except FileNotFoundError as exc:
             raise NotFound(f"{name} does not exist", "check the path") from exc
+        except OSError as exc:
+            raise Unavailable(f"{name} cannot be read ({exc.strerror})", "check who may read it") from exc
 
     def write(self, name: str, content: bytes) -> None:
         target = self._folder / name
@@ -192,6 +195,8 @@ class LocalFiles:
             draft.write_bytes(content)
             draft.replace(target)
         except OSError as exc:
+            with suppress(OSError):
+                draft.unlink()  # nobody would ever look for the forgotten in it
             raise Unavailable(
                 f"{target} cannot be written ({exc.strerror})", "make room, or name another folder"
             ) from exc

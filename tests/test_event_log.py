@@ -322,6 +322,16 @@ def test_many_may_write_the_same_file_at_once(tmp_path: Path) -> None:
     assert list(log.records()) == sorted(told, key=lambda r: r.event_id)
 
 
+def test_what_cannot_be_kept_or_read_is_told_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    files = LocalFiles(tmp_path)
+    (tmp_path / "raw").mkdir()
+    with pytest.raises(Unavailable, match=r"raw cannot be written \(Is a directory\)"):
+        files.write("raw", b"lines")
+    with pytest.raises(Unavailable, match=r"raw cannot be read \(Is a directory\)"):
+        files.read("raw")
+    assert [path.name for path in tmp_path.iterdir()] == ["raw"]
+
+
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "events").write_text("a file")
     with pytest.raises(Unavailable, match="cannot be written"):
