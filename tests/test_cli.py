@@ -109,6 +109,7 @@ def test_the_example_in_each_help_works(
     (tmp_path / "queries.tsv").write_text(f"query_id\tquery\n1\t{product.title}\n", encoding="utf-8")
     (tmp_path / "qrels.txt").write_text(f"1 0 {product.product_id} 1\n", encoding="utf-8")
     (tmp_path / "pairs.csv").write_text("pair_id,query,title\n1,red,red shoe\n", encoding="utf-8")
+    (tmp_path / "customers.csv").write_text("customer_id\nS000001\n", encoding="utf-8")
     (tmp_path / "orders.csv").write_text("customer_id,product_id,date\nanna,7,2026-01-31\n", encoding="utf-8")
     (tmp_path / "events.jsonl").write_text(
         '{"action_name": "view", "timestamp": "2026-01-31T09:30:00Z", "user_id": "anna"}\n', encoding="utf-8"

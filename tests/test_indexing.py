@@ -6,14 +6,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
+import numpy as np
 import pytest
 
 from aisle.bundle import Bundle
 from aisle.errors import BadInput, BundleError
 from aisle.golden import Golden
 from aisle.indexing import reindex
+from aisle.products import Products
+from aisle.recommender import Recommender
 from aisle.runtime import Services, open_services
 from aisle.settings import Settings
+from aisle.shopping import Act
 from aisle.types import SearchRequest
 
 CATALOGUE = """product_id,title,title_zh,price,currency,color,category
@@ -54,6 +59,30 @@ def test_models_stay_and_figures_go(refreshed: Bundle, tiny_bundle: Path) -> Non
     assert (new.evaluation, new.steps, new.n_products, new.currency, new.languages) == ({}, [], 3, "EUR", ["zh"])
     assert (list(new.data), new.created_at) == (["catalogue.csv"], "2026-01-02T03:04:05+00:00")
     assert new.bundle_id != old.bundle_id
+
+
+def test_what_the_log_said_of_products_that_stay_is_kept_and_new_ones_are_found_by_their_texts(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    old = Products.load(tiny_bundle)
+    kept = [old[row] for row in range(0, len(old), 2)]
+    twin = msgspec.structs.replace(kept[0], product_id="twin")
+    lines = b"".join(msgspec.json.encode(msgspec.structs.replace(p, stock=5)) + b"\n" for p in [twin, *kept])
+    (tmp_path / "catalogue.jsonl").write_bytes(lines)
+    made = reindex(
+        Bundle.open(tiny_bundle), tmp_path / "catalogue.jsonl", tmp_path / "new", None, "2026-01-02", 1, lambda _: None
+    )
+    products, ids = Products.load(made.path), [product.product_id for product in kept]
+    before, after = (Recommender.load(path / "recommender") for path in (tiny_bundle, made.path))
+    assert before.ids.find(ids).tolist() == after.ids.find(ids).tolist()
+    told = [Act(before.fitted_at - 1000, "e", "click", kept[0].product_id)]
+    allowed = np.arange(len(products)) > 0
+    found = after.recommend(told, before.fitted_at, 60, new=False, allowed=allowed)
+    assert {products[row].product_id for row in found.rows.tolist()} <= {*ids}
+    similar, _ = after.similar(products.row(kept[0].product_id), 10)
+    assert "twin" in {products[row].product_id for row in similar.tolist()}
+    links = before.knowledge.shoppers.links(before.ids.find(ids))
+    assert (links.weight == after.knowledge.shoppers.links(after.ids.find(ids)).weight).all()
 
 
 def test_one_catalogue_makes_one_bundle_whatever_seeds_the_hashes(tiny_bundle: Path, tmp_path: Path) -> None:
