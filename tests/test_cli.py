@@ -77,7 +77,7 @@ def test_help_lists_every_command_and_those_of_the_workshop(capsys: Capture) -> 
     with pytest.raises(SystemExit) as exited:
         main(["--help"])
 
-    listed = re.findall(r"^    (\w+) ", capsys.readouterr().out, flags=re.MULTILINE)
+    listed = re.findall(r"^    (\w+)\b", capsys.readouterr().out, flags=re.MULTILINE)
     assert (exited.value.code, listed) == (0, [*COMMANDS, "build", "demo", "release"])
 
 
