@@ -17,6 +17,7 @@ from aisle.event_log import EventLog, compacted_name, packed
 from aisle.events import moment
 from aisle.profile import DAY_MS
 
+MOST_FILES = 20_000  # of a day that are made one at once
 SWEPT = "swept.json"  # what is known of who was looked for
 
 
@@ -44,8 +45,8 @@ def compact(
 ) -> Compacted:
     """Compacts every day that has raw files, and all days where somebody was forgotten since the last time.
 
-    Days that ended more than `kept_days` ago are removed; None keeps all. It is asked before each day whether it is
-    `in_time`; the next call does what is left. Raises Unavailable.
+    Days that ended more than `kept_days` ago are removed; None keeps all. It is asked before each day, and
+    again within long ones, whether it is `in_time`; the next call does what is left. Raises Unavailable.
     """
     written: list[str] = []
     expired: list[str] = []
@@ -61,15 +62,17 @@ def compact(
             log.files.remove([*raw, compacted_name(day)])
             expired.append(day)
         elif raw or (news and day not in done):
-            if not in_time():
-                left += 1
-                continue
             try:
-                records += _compact_day(log, day, raw, forgotten)
-                written.append(day)
-                done.add(day)
+                count = _compact_day(log, day, raw, forgotten, in_time)
             except BadInput as exc:
                 unreadable.append(exc.detail)
+                continue
+            if count is None:
+                left += 1
+            else:
+                records += count
+                written.append(day)
+                done.add(day)
     if news and left:
         log.files.write(SWEPT, msgspec.json.encode(Swept(swept.heeded, sought, sorted(done))))
     elif news:  # a round ends; where a day could not be read the next one looks for all of them again
@@ -77,15 +80,23 @@ def compact(
     return Compacted(written, expired, unreadable, records, left)
 
 
-def _compact_day(log: EventLog, day: str, raw: list[str], forgotten: Mapping[str, str]) -> int:
-    """How many records the day has."""
-    records = log.day(day, raw, forgotten)
-    if records:
-        log.files.write(compacted_name(day), packed(records))
-        log.files.remove(raw)
-    else:
-        log.files.remove([*raw, compacted_name(day)])
-    return len(records)
+def _compact_day(
+    log: EventLog, day: str, raw: list[str], forgotten: Mapping[str, str], in_time: Callable[[], bool]
+) -> int | None:
+    """How many records the day has; None where there was no time for all of its files."""
+    count = 0
+    for start in range(0, max(len(raw), 1), MOST_FILES):
+        if not in_time():
+            return None
+        some = raw[start : start + MOST_FILES]
+        records = log.day(day, some, forgotten)
+        if records:
+            log.files.write(compacted_name(day), packed(records))
+            log.files.remove(some)
+        else:
+            log.files.remove([*some, compacted_name(day)])
+        count = len(records)
+    return count
 
 
 def _swept(log: EventLog) -> Swept:

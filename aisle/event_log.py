@@ -16,6 +16,7 @@ import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -30,6 +31,8 @@ from aisle.events import Moment, Pseudonym, Record, first_known, moment
 
 _PLACE = re.compile(r"(raw|compacted)/date=(\d{4}-\d\d-\d\d)/[^/]+\.jsonl\.gz")
 _DECODER = msgspec.json.Decoder(Record)
+_NOTHING = gzip.compress(b"", mtime=0)
+READERS = 8  # files read at once: a busy day has tens of thousands, and a bucket takes its time for each
 
 
 class Files(Protocol):
@@ -102,8 +105,8 @@ class EventLog:
         The compacted file is read last: what a compaction takes out of `raw` meanwhile stands there by then.
         """
         latest: dict[str, Record] = {}
-        for name in (*raw, compacted_name(day)):
-            for record in self._lines(name):
+        for name, content in self._contents(raw, compacted_name(day)):
+            for record in _lines(name, content):
                 known = latest.get(record.event_id)
                 kept = first_known(record) > forgotten.get(record.shopper, "")
                 if kept and (not known or _age(known) < _age(record)):
@@ -112,7 +115,8 @@ class EventLog:
 
     def forgotten_at(self) -> dict[str, str]:
         """Pseudonym -> when this shopper was last forgotten."""
-        stones = (self._tombstone(name) for name in self.files.names("tombstones/"))
+        with ThreadPoolExecutor(READERS) as readers:
+            stones = [*readers.map(self._tombstone, [*self.files.names("tombstones/")])]
         return {stone.shopper: stone.forgotten_at for stone in stones if stone}
 
     def forget(self, shoppers: Iterable[str], at_ms: int) -> None:
@@ -131,22 +135,33 @@ class EventLog:
         except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
             raise BadInput(f"{name} is no tombstone ({exc})", "write it as aisle does, or remove it") from exc
 
-    def _lines(self, name: str) -> Iterator[Record]:
-        """In file order; none where the file is gone."""
+    def _contents(self, raw: Iterable[str], last: str) -> Iterator[tuple[str, bytes]]:
+        """Name and content of those of the files that are there still; many at once, but `last` after all others."""
+        names = [*raw]
+        with ThreadPoolExecutor(READERS) as readers:
+            yield from zip(names, readers.map(self._content, names), strict=True)
+        yield last, self._content(last)
+
+    def _content(self, name: str) -> bytes:
+        """Nothing where the file is gone."""
         try:
-            content = self.files.read(name)
+            return self.files.read(name)
         except NotFound:
-            return
-        number = 0
-        try:
-            with gzip.open(BytesIO(content)) as lines:
-                for line in lines:
-                    number += 1
-                    yield _DECODER.decode(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
-            raise BadInput(f"{name}, line {number} is no record ({exc})", "remove the line") from exc
-        except (OSError, EOFError, zlib.error) as exc:
-            raise BadInput(f"{name} is not gzipped, or not all of it ({exc})", "fetch it again, or remove it") from exc
+            return _NOTHING
+
+
+def _lines(name: str, content: bytes) -> Iterator[Record]:
+    """The records of a file, in its order."""
+    number = 0
+    try:
+        with gzip.open(BytesIO(content)) as lines:
+            for line in lines:
+                number += 1
+                yield _DECODER.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+        raise BadInput(f"{name}, line {number} is no record ({exc})", "remove the line") from exc
+    except (OSError, EOFError, zlib.error) as exc:
+        raise BadInput(f"{name} is not gzipped, or not all of it ({exc})", "fetch it again, or remove it") from exc
 
 
 def packed(records: Sequence[Record]) -> bytes:

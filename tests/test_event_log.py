@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import msgspec
 import pytest
@@ -223,6 +224,38 @@ def test_a_long_look_for_the_forgotten_takes_as_many_calls_as_it_needs() -> None
     assert compact(log, at) == Compacted(days, [], [], 3)  # the second round, for Ben
     assert held(log) == dict.fromkeys(days, who - {ANNA, BEN})
     assert compact(log, at) == Compacted([], [], [], 0)
+
+
+def test_a_day_of_many_files_is_made_one_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aisle.compaction.MOST_FILES", 2)
+    files = MemoryFiles()
+    log = EventLog(files)
+    for name in "abcde":
+        log.append("2026-01-01", [record(name)])
+    assert compact(log, NOON, in_time=iter([True, False]).__next__) == Compacted([], [], [], 0, 1)
+    assert (len([*files.names("raw/")]), len([*log.records()])) == (3, 5)
+    assert compact(log, NOON) == Compacted(["2026-01-01"], [], [], 5)
+    assert [*files.kept] == [compacted_name("2026-01-01")]
+
+
+class SlowFiles(MemoryFiles):
+    """Answers only when four are asked for at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = Barrier(4, timeout=5)
+
+    def read(self, name: str) -> bytes:
+        if name.startswith("raw/"):
+            self.asked.wait()
+        return super().read(name)
+
+
+def test_files_of_a_day_are_read_many_at_once() -> None:
+    log = EventLog(SlowFiles())
+    for name in "abcd":
+        log.append("2026-01-01", [record(name)])
+    assert len([*log.records()]) == 4
 
 
 def test_who_reads_while_a_compaction_runs_misses_nothing() -> None:
