@@ -1,17 +1,21 @@
-"""A shop's own data: catalogue, queries and qrels, one table each in one folder.
+"""A shop's own data: catalogue, queries and qrels, one table each in one folder, and where there is one its event log.
 
 Whoever brings these files can mend them, so nothing is dropped: what breaks a rule is told with its row.
 Training takes long, so what would only fail at its end (no labelled dev query, too few to learn from) is refused here.
 """
 
+import hashlib
 import sys
 from collections.abc import Collection
 from pathlib import Path
 
 from aisle.catalogue import read_catalogue
 from aisle.errors import BadInput, NotFound
+from aisle.event_log import read_log
+from aisle.local_state import EVENTS
 from aisle.tables import ENDINGS, Row, as_id, as_number, read_table
 from model_export.datasets.corpus import MIN_TRAIN, Corpus, LabelledQueries, hashes, split_of
+from model_export.interactions import Interactions, from_records
 
 SPLITS = ("train", "dev", "test")
 LETTERS = {"E": 3, "S": 2, "C": 1, "I": 0}  # ESCI's exact, substitute, complement, irrelevant
@@ -30,7 +34,20 @@ def load_shop(data: Path) -> Corpus:
     labelled = LabelledQueries(labelled.queries, labelled.splits, ratings, labelled.kinds)
     _enough(labelled, "train", MIN_TRAIN, judged)
     _enough(labelled, "dev", MIN_DEV, judged)
-    return Corpus("shop", products, labelled, files=hashes(paths))
+    acts, digest = _acts(data / EVENTS)
+    return Corpus("shop", products, labelled, files=hashes(paths) | digest, acts=acts)
+
+
+def _acts(log: Path) -> tuple[Interactions | None, dict[str, str]]:
+    """What the shoppers of the log did, but for the forgotten, and a hash of the events; neither without a log."""
+    if not log.is_dir():
+        return None, {}
+    records = [*read_log(log)]
+    ids = "\n".join(sorted(record.event_id for record in records))
+    acts = from_records(records)
+    if not len(acts):
+        raise BadInput(f"{log} holds no events of products", "remove the folder, or fill it by `aisle replay`")
+    return acts, {EVENTS: hashlib.sha256(ids.encode()).hexdigest()}
 
 
 def table_path(folder: Path, name: str) -> Path:

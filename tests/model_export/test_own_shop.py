@@ -9,9 +9,15 @@ from pathlib import Path
 import pytest
 
 from aisle.errors import BadInput, NotFound
+from aisle.event_log import EventLog, LocalFiles
+from aisle.events import Record, ms_of
+from aisle.identity import Caller
+from aisle.pseudonyms import Pseudonyms
+from aisle.ubi import Reading
 from model_export.datasets import load, split_of
 from model_export.demo_store import generate, write
 
+PSEUDONYMS = Pseudonyms(b"\7" * 32)
 CATALOGUE = "product_id,title,price,currency\np1,red circle,5,USD\np2,blue circle,6,USD\n007,red square,7,USD\n"
 # q01 to q20 teach, d1 judges, and n1 is only asked.
 QUERIES = [
@@ -51,6 +57,33 @@ def test_a_shop_is_read_whole(shop: Path) -> None:
     assert labelled.kinds == {**{f"q{i:02}": "plain" for i in range(1, 21)}, "d1": "rare", "n1": "rare"}
     assert labelled.qrels == {**{f"q{i:02}": {"p1": 1 + i % 3} for i in range(1, 21)}, "d1": {"p2": 3, "007": 0}}
     assert (corpus.name, corpus.pairs, corpus.texts, corpus.dropped) == ("shop", [], [], {})
+
+
+def acted(shopper: str, product: str, at: str) -> Record:
+    shop = Reading(Caller("test", trusted=True), ms_of(at), PSEUDONYMS, history=True)
+    said: dict[str, object] = {"object": {"object_id": product}}
+    return shop.event({"action_name": "purchase", "user_id": shopper, "timestamp": at, "event_attributes": said})
+
+
+def test_what_shoppers_did_is_learned_from_but_not_what_the_forgotten_did(shop: Path) -> None:
+    log = EventLog(LocalFiles(shop / "events"))
+    ann, bo = PSEUDONYMS.of("ann"), PSEUDONYMS.of("bo")
+    log.extend([acted("ann", "p1", "2026-01-01T10:00:00Z"), acted("bo", "007", "2026-01-02T10:00:00Z")])
+    before = load("shop", shop)
+    assert before.acts
+    assert {*before.acts.shoppers} == {ann, bo}
+    log.forget([ann], ms_of("2026-02-01T00:00:00Z"))
+    after = load("shop", shop)
+    assert after.acts
+    assert (after.acts.shoppers, after.acts.products, len(after.acts)) == ((bo,), ("007",), 1)
+    assert before.files["events"] != after.files["events"]
+    assert load("shop", shop).files == after.files
+
+
+def test_a_log_without_acts_is_told(shop: Path) -> None:
+    (shop / "events").mkdir()
+    with pytest.raises(BadInput, match="holds no events of products"):
+        load("shop", shop)
 
 
 def test_the_files_are_known_by_their_hashes(shop: Path) -> None:
