@@ -1,7 +1,7 @@
 """Which ids that are said to be products' may be kept as they came: those that cannot say who somebody is.
 
-Whatever a browser sends as a product id is stored in clear, so what can be told to be an e-mail address, a postal one, a
-telephone number, an IP address or the shopper's own id has to be turned away at the edge.
+Whatever a browser sends as a product id is stored in clear, so what can be told to be an e-mail address, a postal one,
+a telephone number, an IP address or the shopper's own id has to be turned away at the edge.
 """
 
 from __future__ import annotations
