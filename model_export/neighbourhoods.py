@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.linalg import cho_factor, cho_solve
 
 from aisle.history import DAY_MS, WEIGHT
 from aisle.neighbours import Neighbours
@@ -46,7 +47,7 @@ def chosen(acts: Interactions, now_ms: int, n: int) -> Neighbours:
     gram = (part.T @ part).toarray().astype(np.float64)
     shoppers = np.diff(part.tocsc().indptr).mean()  # of an item
     gram[np.diag_indices_from(gram)] += RIDGE * np.diag(gram).mean() / shoppers
-    inverse = np.linalg.inv(gram)
+    inverse = cho_solve(cho_factor(gram, lower=True), np.eye(len(items)), overwrite_b=True)
     weights = (-inverse / np.diag(inverse)).astype(np.float32)  # (i, j): how much having i speaks for j
     np.fill_diagonal(weights, 0.0)
     return _listed(weights, items, n)
@@ -77,7 +78,7 @@ def later(acts: Interactions, now_ms: int, n: int, horizon_days: float) -> Neigh
     if not gram.any():
         return Neighbours.none(n)
     gram[np.diag_indices_from(gram)] += LATER_RIDGE * np.diag(gram).mean()
-    return _listed(np.linalg.solve(gram, cross).astype(np.float32), items, n)
+    return _listed(cho_solve(cho_factor(gram, lower=True), cross, overwrite_b=True).astype(np.float32), items, n)
 
 
 def _matrix(acts: Interactions, row: NDArray[np.int32] | None, now_ms: int, n: int) -> sparse.csr_matrix:

@@ -40,8 +40,10 @@ GAINS = np.array([0, 1, 1, 2, 3])  # of KINDS: what the order should care for
 PARAMETERS: dict[str, Any] = {
     "objective": "lambdarank",
     "num_leaves": 31,
-    "learning_rate": 0.06,
-    "feature_fraction": 0.7,
+    "learning_rate": 0.05,
+    "feature_fraction": 0.5,
+    "bagging_fraction": 0.7,
+    "bagging_freq": 1,
     "lambda_l2": 5.0,
     "lambdarank_truncation_level": 40,
     "max_bin": 63,
@@ -50,7 +52,7 @@ PARAMETERS: dict[str, Any] = {
     "deterministic": True,
     "num_threads": 2,
 }
-ROUNDS = 150
+ROUNDS = 250
 MOST_LEAF = 50  # candidates that a leaf holds at least; fewer where there are few lessons
 LEAST_LESSONS = 8
 _OF_ITEM = np.array([at for at, name in enumerate(ITEM) if name != "price"])
