@@ -37,6 +37,9 @@ WORDS = {
         "memory": "memory after 320 searches, MB",
         "recall": "vectors' recall@100 of exact",
         "total": "with gateway, logs, traces and a table read",
+        "anything": "anything",
+        "new": "new to them",
+        "coverage": "of the catalogue shown",
     },
     "zh": {
         "gain": "提升 [95 %]",
@@ -56,6 +59,9 @@ WORDS = {
         "memory": "320 次搜索后的内存，MB",
         "recall": "向量检索相对精确检索的 recall@100",
         "total": "加上网关、日志、追踪与一次表读取",
+        "anything": "任意商品",
+        "new": "未买过的",
+        "coverage": "展示到的目录比例",
     },
 }
 Words = Mapping[str, str]
@@ -136,6 +142,16 @@ def growth(figures: Mapping[str, Any], words: Words) -> list[str]:
     return table(head, rows)
 
 
+def recommend(figures: Mapping[str, Any], words: Words) -> list[str]:
+    rows = []
+    for name, tasks in figures["systems"].items():
+        measured = [tasks[task][measure] for task in ("anything", "new") for measure in ("recall@20", "nDCG@20")]
+        cells = [f"{mean:.3f} [{low:.3f}, {high:.3f}]" for mean, low, high in measured]
+        rows.append((name, *cells, f"{tasks['new']['coverage']:.2f}"))
+    head = [f"{measure}, {words[task]}" for task in ("anything", "new") for measure in ("recall@20", "nDCG@20")]
+    return table(("", *head, words["coverage"]), rows)
+
+
 TABLES: dict[str, Callable[[Mapping[str, Any], Words], list[str]]] = {
     "quality": quality,
     "rerank": timed,
@@ -143,6 +159,7 @@ TABLES: dict[str, Callable[[Mapping[str, Any], Words], list[str]]] = {
     "cold_start": cold_start,
     "cost": cost,
     "growth": growth,
+    "recommend": recommend,
 }
 
 
