@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import product as combinations
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -109,6 +110,8 @@ def choices() -> list[Choice]:
             ("own history, then popularity", baselines.own_then_popular),
         )
     ]
+    for ridge in (100.0, 300.0, 1000.0):
+        found.append(Choice("EASE", {"ridge": ridge}, of_baseline(partial(baselines.ease, ridge=ridge))))
     for near, k1, b in combinations((20, 100, 400), (1.2, 100.0), (0.2, 0.5, 0.75)):
         model = BM25Recommender(K=near, K1=k1, B=b, num_threads=THREADS)
         found.append(Choice("BM25 item-item (implicit)", {"K": near, "K1": k1, "B": b}, of_implicit(model, as_counted)))

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.linalg import cho_factor, cho_solve
 
 from aisle.history import DAY_MS, WEIGHT
 from model_export.interactions import IMPRESSION, PURCHASE, Interactions, Wanted
@@ -67,6 +68,22 @@ def bm25_items(acts: Interactions) -> Scores:
             values[values < np.partition(values, len(values) - NEAREST)[len(values) - NEAREST]] = 0
     near.eliminate_zeros()
     return lambda shopper: (had[shopper] @ near).toarray().ravel()
+
+
+def ease(acts: Interactions, ridge: float) -> Scores:
+    """The linear model EASE (Steck, WWW 2019) over whether a shopper had an item at all; items by items in memory."""
+    had = (taken(acts) > 0).astype(float)
+    gram = (had.T @ had).toarray()
+    gram[np.diag_indices_from(gram)] += ridge
+    inverse = cho_solve(cho_factor(gram, lower=True), np.eye(len(gram)), overwrite_b=True)
+    weights = -inverse / np.diag(inverse)
+    np.fill_diagonal(weights, 0)
+
+    def scores(shopper: int) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = weights[had[shopper].indices].sum(0)
+        return found
+
+    return scores
 
 
 def lists(scores: Scores, wanted: Wanted, known: Interactions, k: int, *, new: bool) -> list[NDArray[np.int64]]:

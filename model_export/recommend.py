@@ -50,9 +50,9 @@ PARAMETERS: dict[str, Any] = {
     "force_row_wise": True,
     "verbosity": -1,
     "deterministic": True,
-    "num_threads": 2,
 }
 ROUNDS = 250
+WORTH_THREADS = 100_000  # candidates: with fewer, threads wait for one another more than they work
 MOST_LEAF = 50  # candidates that a leaf holds at least; fewer where there are few lessons
 LEAST_LESSONS = 8
 _OF_ITEM = np.array([at for at, name in enumerate(ITEM) if name != "price"])
@@ -143,7 +143,8 @@ def boost(taught: Sequence[Lesson], seed: int) -> lgb.Booster:
     """The order that LEAST_LESSONS or more teach."""
     signals, gains = (np.concatenate(columns) for columns in zip(*taught, strict=True))
     leaf = int(np.clip(len(gains) / 2000, 2, MOST_LEAF))
-    parameters = {**PARAMETERS, "min_data_in_leaf": leaf, "seed": seed}
+    threads = 2 if len(gains) > WORTH_THREADS else 1
+    parameters = {**PARAMETERS, "min_data_in_leaf": leaf, "num_threads": threads, "seed": seed}
     group = [len(lesson.gains) for lesson in taught]
     data = lgb.Dataset(signals, gains, group=group, feature_name=list(SIGNALS), params=parameters)
     return lgb.train(parameters, data, ROUNDS)

@@ -26,6 +26,7 @@ def test_each_ranks_as_its_name_says() -> None:
     assert ranked(baselines.popular_now(acts)(ann), acts)[0] == "jug"
     assert ranked(baselines.own_then_popular(acts)(cy), acts) == ["pot", "tea", "jug"]
     assert ranked(baselines.bm25_items(acts)(cy), acts)[:2] == ["pot", "tea"]
+    assert ranked(baselines.ease(acts, ridge=1.0)(cy), acts)[0] == "tea"  # whoever had the pot had tea
 
 
 def test_lists_leave_out_what_was_bought_where_only_new_things_are_wanted() -> None:

@@ -15,6 +15,7 @@ pytest.importorskip("torch", reason="builds a bundle: needs the export extra")
 TINY = Path(__file__).parent.parent / "tiny.toml"
 
 
+@pytest.mark.slow
 def test_the_base_model_searches_as_it_is(tmp_path: Path) -> None:
     from model_export.build import build
     from model_export.recipe import read_recipe
