@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from implicit.als import AlternatingLeastSquares
-from implicit.nearest_neighbours import BM25Recommender, bm25_weight
 from measuring import percentiles, write
 from scipy import sparse
 from threadpoolctl import threadpool_limits
@@ -98,11 +96,16 @@ def as_counted(had: sparse.csr_matrix) -> sparse.csr_matrix:
 
 
 def by_bm25(had: sparse.csr_matrix) -> sparse.csr_matrix:
+    from implicit.nearest_neighbours import bm25_weight
+
     return bm25_weight(had, K1=100, B=0.8).tocsr()
 
 
 def choices() -> list[Choice]:
-    """Every peer in every setting that it may have."""
+    """Every peer in every setting that it may have. Only the benchmarks' own environment has `implicit`."""
+    from implicit.als import AlternatingLeastSquares
+    from implicit.nearest_neighbours import BM25Recommender
+
     found = [
         Choice(name, {}, of_baseline(scores))
         for name, scores in (
