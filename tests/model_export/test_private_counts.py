@@ -30,18 +30,18 @@ def test_what_many_bought_is_told_about_right_and_what_one_bought_is_not(tmp_pat
     manifest = release(ACTS, 2.0, tmp_path / "out", np.random.default_rng(1))
     popular = rows(tmp_path / "out" / "popularity.csv")
     assert {row["product_id"] for row in popular[:2]} == {"tea", "milk"}
-    assert popular[2]["product_id"] == "cup"
-    assert len(popular) == 3
+    assert [row["product_id"] for row in popular[2:] if int(row["shoppers"]) > 200] == ["cup"]
     told = {row["product_id"]: int(row["shoppers"]) for row in popular}
     assert max(abs(told["tea"] - N), abs(told["milk"] - N), abs(told["cup"] - N // 4)) < 100  # 20 scales of the noise
-    (pair,) = rows(tmp_path / "out" / "together.csv")
+    pair, *noise = rows(tmp_path / "out" / "together.csv")
     assert (pair["product_id"], pair["other_id"]) == ("tea", "milk")
     assert abs(int(pair["shoppers"]) - N) < 200
+    assert all(int(row["shoppers"]) < 200 for row in noise)  # a pair of nobody may stand out by chance, a little
     assert json.loads((tmp_path / "out" / "manifest.json").read_text()) == manifest
     assert manifest["epsilon"] == 2.0
     assert {name: table["rows"] for name, table in manifest["tables"].items()} == {
-        "popularity.csv": 3,
-        "together.csv": 1,
+        "popularity.csv": len(popular),
+        "together.csv": 1 + len(noise),
     }
     assert manifest["tables"]["popularity.csv"]["noise_scale"] == PRODUCTS_A_SHOPPER / 1.0
     assert manifest["tables"]["together.csv"]["noise_scale"] == PAIRS_A_SHOPPER / 1.0
@@ -51,7 +51,7 @@ def test_a_shopper_counts_for_few_products_however_many_they_bought(tmp_path: Pa
     """A thousand purchases of one shopper move the tables by no more than what one may count for."""
     greedy = [Act("greedy", f"p{n}", "purchase", n, "b") for n in range(1000)]
     release(Interactions.of(greedy), 20.0, tmp_path / "out", np.random.default_rng(1))
-    assert rows(tmp_path / "out" / "popularity.csv") == []
+    assert all(int(row["shoppers"]) < 20 for row in rows(tmp_path / "out" / "popularity.csv"))
 
 
 def test_baskets_make_pairs_of_each_shopper_once() -> None:
