@@ -89,7 +89,7 @@ class Recommending(Struct, frozen=True, forbid_unknown_fields=True):
     cuts: Count = 10
     histories: bool = False
     judged_share: Share = 0.1  # of the log, its newest: foretold by a recommender of the rest, beside simpler ones
-    above_peers: float = 0.0  # the least gain over the best of those, as a share of its figure
+    above_peers: float | None = None  # the least gain over the best, as a share; None: no loss beyond chance
 
 
 class Recipe(Struct, frozen=True, forbid_unknown_fields=True):
