@@ -6,17 +6,16 @@ everybody who has the same publishable key. The route is one of the identity sou
 open a secret one. Who is shopping is for the functions behind to tell (`aisle.identity`).
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aisle.identity import BEARER
 from aisle.keys import Keys, Kind, kind_of
 from aisle.operations import OPERATIONS
 
 ROUTES = {f"{operation.method} {operation.path}": operation.key for operation in OPERATIONS}
 OPENS: dict[Kind, tuple[str, ...]] = {"publishable": ("publishable",), "secret": ("publishable", "secret")}
-_BEARER = re.compile("bearer +(.*)", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ def decide(event: Mapping[str, Any], keys: Keys) -> Decision:
     if not isinstance(sources, list) or sources.count(route) != 1:
         return Decision(False, "the route is no identity source")
     credentials = [source for source in sources if source != route]
-    bearer = _BEARER.fullmatch(credentials[0]) if len(credentials) == 1 and isinstance(credentials[0], str) else None
+    bearer = BEARER.fullmatch(credentials[0]) if len(credentials) == 1 and isinstance(credentials[0], str) else None
     if bearer is None:
         return Decision(False, "no single bearer key")
     kind = kind_of(bearer[1], keys)

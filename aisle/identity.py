@@ -17,7 +17,7 @@ from aisle.keys import PREFIXES, Keys, kind_of, verify_shopper
 from aisle.pseudonyms import Pseudonyms
 
 TOKEN_HEADER = "x-shopper-token"
-_BEARER = re.compile("bearer +(.*)", re.IGNORECASE | re.ASCII)
+BEARER = re.compile("bearer +(.*)", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Identity:
         self._keys, self._pseudonyms, self._now_s = keys, pseudonyms, now_s
 
     def __call__(self, headers: Mapping[str, str], request_id: str) -> Caller:
-        token, bearer = headers.get(TOKEN_HEADER, ""), _BEARER.fullmatch(headers.get("authorization", ""))
+        token, bearer = headers.get(TOKEN_HEADER, ""), BEARER.fullmatch(headers.get("authorization", ""))
         key = bearer[1] if bearer and bearer[1].startswith(PREFIXES["secret"]) else ""
         if not token and not key:
             return Caller(request_id)

@@ -19,10 +19,11 @@ from aisle import reasons
 from aisle.content_recommender import ContentRecommender
 from aisle.diversity import diversified
 from aisle.retrieval import Mask, Parts, Rows
-from aisle.search import History, hit
+from aisle.search import hit
 from aisle.shopping import (
     Act,
     Because,
+    History,
     Kind,
     NeighbourRequest,
     Recommendation,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence, Set
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,8 @@ from aisle.knowledge import BEHAVIOUR, SPEAKERS, Knowledge
 from aisle.neighbours import Neighbours
 from aisle.onnx import open_session
 from aisle.reranker import sigmoid
-from aisle.shopping import KINDS, Act
+from aisle.shopping import KINDS, Act, Route
 
-Route = Literal["behaviour", "content", "popular"]
 FACTS = "recommender.json"  # rows: of the catalogue; fitted_at: the end of the log, in ms since 1970
 SPOKE = 3  # products of a past that are named beside a recommendation, at most
 CONTENT_SHARE = 0.5  # of texts in what is similar, beside the same shoppers

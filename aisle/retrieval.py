@@ -169,14 +169,7 @@ class Retrieval:
         if not count or not self.parts.ranker:
             return ranked
         scores = self.parts.ranker.final(final_features(ranked.features[:count], ranked.scores[:count], cross))
-        order = np.lexsort((np.arange(count), -scores))
-        return Ranked(
-            np.concatenate([ranked.rows[:count][order], ranked.rows[count:]]),
-            np.concatenate([scores[order], _below(scores, ranked.scores[count:])]),
-            np.concatenate([ranked.features[:count][order], ranked.features[count:]]),
-            cross[order],
-            ranked.rest,
-        )
+        return _reordered(ranked, scores, cross)
 
     def personalise(self, ranked: Ranked, acts: Sequence[Act], now_ms: int) -> Ranked:
         """`ranked` with its first rows in the order of their scores for the shopper who did `acts`; itself where they
@@ -188,17 +181,9 @@ class Retrieval:
         added = self.parts.personal.logits(told, ranked.rows[:count], self.parts.columns, self.parts.dense)
         known = ranked.scores[:count].clip(1e-6, 1 - 1e-6)
         scores = sigmoid(np.log(known / (1 - known)) + added)
-        order = np.lexsort((np.arange(count), -scores))
         cross = np.full(count, np.nan, np.float32)
         cross[: len(ranked.cross)] = ranked.cross
-        return Ranked(
-            np.concatenate([ranked.rows[:count][order], ranked.rows[count:]]),
-            np.concatenate([scores[order], _below(scores, ranked.scores[count:])]),
-            np.concatenate([ranked.features[:count][order], ranked.features[count:]]),
-            cross[order],
-            ranked.rest,
-            added[order],
-        )
+        return _reordered(ranked, scores, cross, added)
 
     def read_pairs(self, text: str, rows: Rows, deadline: float) -> NDArray[np.float32] | None:
         """(len(rows),) float32 logits, or None as soon as the next slice would end after the deadline.
@@ -242,6 +227,22 @@ class Retrieval:
         return np.where(self.parts.columns.codes[FACETS.index(facet)][rows] == wanted, 1, -1).astype(np.float32)
 
 
-def _below(scores: NDArray[np.float32], rest: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The scores of rows that keep their order below those that got new ones."""
-    return rest * min(1.0, float(scores.min()) / max(float(rest.max(initial=0)), 1e-6))
+def _reordered(
+    ranked: Ranked, scores: NDArray[np.float32], cross: NDArray[np.float32], personal: NDArray[np.float32] | None = None
+) -> Ranked:
+    """`ranked` with its first rows by their new `scores`; the others keep their order below those.
+
+    `cross` and `personal`: of the same first rows, (len(scores),).
+    """
+    count = len(scores)
+    order = np.lexsort((np.arange(count), -scores))
+    rest = ranked.scores[count:]
+    below = rest * min(1.0, float(scores.min()) / max(float(rest.max(initial=0)), 1e-6))
+    return Ranked(
+        np.concatenate([ranked.rows[:count][order], ranked.rows[count:]]),
+        np.concatenate([scores[order], below]),
+        np.concatenate([ranked.features[:count][order], ranked.features[count:]]),
+        cross[order],
+        ranked.rest,
+        ranked.personal if personal is None else personal[order],
+    )

@@ -39,7 +39,7 @@ from aisle.reranker import CrossEncoder, sigmoid
 from aisle.retrieval import Parts
 from aisle.search import Search
 from aisle.settings import Settings
-from aisle.shoppers import Shoppers, local_shoppers, open_shoppers
+from aisle.shoppers import Shoppers, local_shoppers, now_ms, open_shoppers
 from aisle.shopping import (
     EventsRequest,
     EventsResponse,
@@ -126,12 +126,12 @@ class Services:
     def search(self, request: SearchRequest, query_id: str, caller: Caller = NOBODY) -> SearchResponse:
         history = self._shoppers.history(caller) if request.personal else None
         view = self._live.view()
-        answer = self._over(view.parts).search(request, query_id, history, _now_ms())
+        answer = self._over(view.parts).search(request, query_id, history, now_ms())
         return answer if view.complete else msgspec.structs.replace(answer, degraded=[*answer.degraded, "overlay"])
 
     def recommend(self, request: RecommendationRequest, query_id: str, caller: Caller) -> RecommendationResponse:
         history = self._shoppers.history(caller)
-        return self._recommended(lambda over: over.recommend(request, history, _now_ms(), query_id))
+        return self._recommended(lambda over: over.recommend(request, history, now_ms(), query_id))
 
     def similar(self, request: NeighbourRequest, query_id: str) -> RecommendationResponse:
         return self._recommended(lambda over: over.similar(request, query_id))
@@ -211,7 +211,3 @@ def open_services(settings: Settings, shoppers: Shoppers | None = None) -> Servi
     age = settings.overlay_cache_ms if settings.overlay_table else 0
     shoppers = shoppers or open_shoppers(settings)
     return Services(Bundle.open(settings.bundle), settings.threads, open_changes(settings), age, shoppers)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

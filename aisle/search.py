@@ -9,7 +9,7 @@ become one hit. This flow knows no clock, file or network: they are handed in.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -19,14 +19,12 @@ from msgspec import UNSET
 from aisle.filters import relax
 from aisle.ranker import FINAL, FIRST, Evidence
 from aisle.retrieval import Mask, Parts, Ranked, Reading, Retrieval, Rows
-from aisle.shopping import Act
+from aisle.shopping import History
 from aisle.timings import Clock, Timings
 from aisle.types import FACETS, Filters, Hit, Product, ProductResponse, Range, SearchRequest, SearchResponse
 from aisle.variety import VARIED, varied
 
 LEAST_SHARE = 0.5  # of the best score, to take part in another order: by price, cheap accessories would win otherwise
-
-History = Callable[[], Sequence[Act] | None]  # a shopper's acts; None where they could not be read in time
 
 
 class Page(NamedTuple):

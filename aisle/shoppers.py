@@ -20,13 +20,11 @@ from aisle.local_state import LocalState, open_state
 from aisle.profile import MemoryProfiles, ProfileStore
 from aisle.pseudonyms import Pseudonyms
 from aisle.settings import Settings
-from aisle.shopping import Act, EventsRequest, EventsResponse, ForgetResponse, KnownAct, ProfileResponse
+from aisle.shopping import Act, EventsRequest, EventsResponse, ForgetResponse, History, KnownAct, ProfileResponse
 
 USED_FOR = ["recommendations", "the order of search results", "learning what goes together, under a pseudonym"]
 KEYS_S = 60.0  # seconds; how long the keys that tokens are verified by are used before they are read again
 READERS = 4  # profiles read at once; who waits longer goes without
-
-History = Callable[[], Sequence[Act] | None]  # None: it could not be read in time
 
 
 class Shoppers:
@@ -47,7 +45,7 @@ class Shoppers:
 
     def events(self, request: EventsRequest, caller: Caller) -> EventsResponse:
         """Hands on what can be taken. Raises BadInput where nothing can, Unavailable."""
-        collected = collect(request, caller, _now_ms(), self._pseudonyms())
+        collected = collect(request, caller, now_ms(), self._pseudonyms())
         self._send(collected.messages)
         return collected.response
 
@@ -62,7 +60,7 @@ class Shoppers:
 
     def forget(self, caller: Caller) -> ForgetResponse:
         """Empties the profile, and has the log forget. Raises Unavailable."""
-        now = _now_ms()
+        now = now_ms()
         self._forget_log(caller.shoppers, now)  # first: what stands in the log longest must not be missed
         self.profiles.forget(caller.shoppers, now)
         return ForgetResponse(moment(now))
@@ -114,7 +112,7 @@ def local_shoppers(state: LocalState, budget_ms: int) -> Shoppers:
     profiles = MemoryProfiles()
     log = EventLog(LocalFiles(state.events)) if state.events else None
     if log:
-        compact(log, _now_ms())
+        compact(log, now_ms())
     told: dict[str, list[Record]] = {}
     for record in log.records() if log else ():
         told.setdefault(record.shopper, []).append(record)
@@ -151,5 +149,6 @@ def open_identity(settings: Settings, state: LocalState | None = None, newest: b
     return Identity(lambda: keys.at(time.monotonic()), lambda: secret.at(time.monotonic()), time.time)
 
 
-def _now_ms() -> int:
+def now_ms() -> int:
+    """Milliseconds since 1970."""
     return time.time_ns() // 1_000_000

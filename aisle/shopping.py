@@ -7,6 +7,7 @@ here, because what nobody named may hold what nobody should keep. This module kn
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -30,6 +31,9 @@ class Act(Struct, frozen=True, array_like=True, order=True):
     event_id: str
     kind: Kind
     product_id: str
+
+
+History = Callable[[], Sequence[Act] | None]  # a shopper's acts; None where they could not be read in time
 
 
 class EventsRequest(Struct, frozen=True, forbid_unknown_fields=True):

@@ -13,12 +13,12 @@ from aisle.http import build_app
 from aisle.identity import Caller
 from aisle.runtime import open_services
 from aisle.settings import Settings
-from aisle.shoppers import open_identity, open_shoppers
+from aisle.shoppers import open_identity
 from aisle.shopping import RecommendationRequest, RecommendationResponse
 
 metrics = Metrics(namespace="aisle")  # by the service that POWERTOOLS_SERVICE_NAME says
 settings = Settings.from_env()
-services = open_services(settings, open_shoppers(settings))
+services = open_services(settings)
 services.recommend(RecommendationRequest(), "warm-up", Caller("warm-up"))
 
 

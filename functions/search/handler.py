@@ -14,13 +14,13 @@ from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 from aisle.http import build_app
 from aisle.runtime import open_services
 from aisle.settings import Settings
-from aisle.shoppers import open_identity, open_shoppers
+from aisle.shoppers import open_identity
 from aisle.types import SearchResponse
 
 REPLAY = {"aisle": "replay"}
 metrics = Metrics(namespace="aisle")  # by the service that POWERTOOLS_SERVICE_NAME says
 settings = Settings.from_env()
-services = open_services(settings, open_shoppers(settings))
+services = open_services(settings)
 services.warm_up()
 
 

@@ -25,7 +25,7 @@ Handler = Callable[[dict[str, Any], object], dict[str, Any]]
 def handler(monkeypatch: pytest.MonkeyPatch) -> Iterator[Handler]:
     """The function's handler, imported as at a cold start, over six products instead of a bundle."""
     runtime = ModuleType("aisle.runtime")
-    runtime.open_services = lambda settings, shoppers: TinyServices()  # type: ignore[attr-defined]
+    runtime.open_services = lambda settings: TinyServices()  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "aisle.runtime", runtime)
     monkeypatch.delitem(sys.modules, "functions.search.handler", raising=False)
     loop = asyncio.new_event_loop()
