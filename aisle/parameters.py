@@ -112,7 +112,9 @@ class SearchParameters(Struct, frozen=True, forbid_unknown_fields=True):
     lang: Lang | UnsetType = UNSET
     filter: Filter = []
     sort: Annotated[Sort, Meta(description="order of the hits")] = "relevance"
-    rerank: Annotated[Rerank, Meta(description="auto: as far as budget_ms allows")] = "auto"
+    rerank: Annotated[
+        Rerank, Meta(description="auto: as far as budget_ms allows, and by the heavy one where the order is open")
+    ] = "auto"
     facets: Annotated[list[Facet], Meta(description="comma-separated fields to count values of")] = []
     explain: Annotated[bool, Meta(description="adds each stage's scores to each hit")] = False
     personal: Annotated[bool, Meta(description="false: the order that a stranger gets")] = True

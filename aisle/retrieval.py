@@ -42,7 +42,8 @@ HALF_COVERED = 0.5  # a row with half of the query's idf mass matches by words a
 class Parts:
     """What a bundle holds, opened. `floor`: the least cosine that counts as a match; `currency`: the catalogue's.
 
-    `visible`: the rows that may be shown, None for all. `personal`: None where no clicks were learned from.
+    `heavy_margin`: under which an order deserves the heavy reranker. `visible`: the rows that may be shown, None for
+    all. `personal`: None where no clicks were learned from.
     """
 
     products: Products
@@ -57,6 +58,7 @@ class Parts:
     rules: Rules
     floor: float
     currency: str
+    heavy_margin: float = 0.0
     visible: Mask | None = None
     personal: Personal | None = None
 
@@ -160,13 +162,10 @@ class Retrieval:
             rest=ranked.rest[:0],
         )
 
-    def rerank(self, text: str, ranked: Ranked, deadline: float) -> Ranked | None:
-        """`ranked` with its first rows in the final order, or None where the deadline does not allow it."""
-        count = min(RERANKED, len(ranked.features))
-        cross = self.read_pairs(text, ranked.rows[:count], deadline)
-        if cross is None:
-            return None
-        if not count or not self.parts.ranker:
+    def rerank(self, ranked: Ranked, cross: NDArray[np.float32]) -> Ranked:
+        """`ranked` with its first rows, `to_read`, in the final order, by a cross-encoder's logits of them."""
+        count = len(cross)
+        if not self.parts.ranker:
             return ranked
         scores = self.parts.ranker.final(final_features(ranked.features[:count], ranked.scores[:count], cross))
         return _reordered(ranked, scores, cross)
@@ -185,12 +184,16 @@ class Retrieval:
         cross[: len(ranked.cross)] = ranked.cross
         return _reordered(ranked, scores, cross, added)
 
+    def to_read(self, ranked: Ranked) -> Rows:
+        """The first rows, which a cross-encoder may read."""
+        return ranked.rows[: min(RERANKED, len(ranked.features))]
+
     def read_pairs(self, text: str, rows: Rows, deadline: float) -> NDArray[np.float32] | None:
         """(len(rows),) float32 logits, or None as soon as the next slice would end after the deadline.
 
         Slices hold texts of like length, for padding costs as much as text.
         """
-        texts = [product_text(self.parts.products[row]) for row in rows]
+        texts = self.texts(rows)
         by_length = np.argsort([len(t) for t in texts], kind="stable")
         scores = np.empty(len(rows), np.float32)
         started = self._clock()
@@ -201,6 +204,10 @@ class Retrieval:
             positions = by_length[at : at + SLICE]
             scores[positions] = self.parts.reranker.score(text, [texts[i] for i in positions])
         return scores
+
+    def texts(self, rows: Rows) -> list[str]:
+        """What a cross-encoder reads of them."""
+        return [product_text(self.parts.products[row]) for row in rows]
 
     def allowed(self, filters: Filters) -> Mask | None:
         """The visible rows that pass the filters, None for all."""

@@ -22,6 +22,7 @@ from aisle.encoder import Encoder
 from aisle.errors import BundleError
 from aisle.filters import Columns
 from aisle.golden import Golden, Replay, replay
+from aisle.heavy import HeavyReranker, HeavyRoute
 from aisle.identity import NOBODY, Caller
 from aisle.lexical import Lexical
 from aisle.live import Live
@@ -113,12 +114,16 @@ class Services:
         changes: Changes | None = None,
         max_age_ms: int = 0,
         shoppers: Shoppers | None = None,
+        heavy: HeavyReranker | None = None,
+        heavy_margin: float | None = None,
     ) -> None:
         keep_freed_memory()
         self.bundle, self.bundle_id = bundle, bundle.manifest.bundle_id
         self._sealed = open_search(bundle.path, self.bundle_id, threads)
         self._suggester = Suggester.load(bundle.path / "suggest")
         self._changes = changes or Changes(MemoryStore())
+        below = self._sealed.parts.heavy_margin if heavy_margin is None else heavy_margin
+        self._heavy = HeavyRoute(heavy, below) if heavy else None
         self._shoppers = shoppers or local_shoppers(open_state(None), 0)
         made_at = int(datetime.fromisoformat(bundle.manifest.created_at).timestamp() * 1000)
         self._live = Live(self._sealed.parts, self._changes.store, made_at, time.perf_counter, max_age_ms / 1000)
@@ -177,10 +182,10 @@ class Services:
     def warm_up(self) -> None:
         """One search, so that the first shopper does not pay for what is made ready on first use."""
         query = Golden.load(self.bundle.file("golden.json")).queries[0].query
-        self.search(SearchRequest(query), "warm-up")
+        self.search(SearchRequest(query, rerank="student"), "warm-up")
 
     def _over(self, parts: Parts) -> Search:
-        return Search(parts, self.bundle_id, time.perf_counter)
+        return Search(parts, self.bundle_id, time.perf_counter, self._heavy)
 
     def rerank(self, query: str, texts: list[str]) -> list[float]:
         """One score in 0..1 per text, each from its pair alone."""
@@ -209,5 +214,21 @@ class Services:
 def open_services(settings: Settings, shoppers: Shoppers | None = None) -> Services:
     """The services of the settings' bundle. Raises BundleError where it cannot be opened."""
     age = settings.overlay_cache_ms if settings.overlay_table else 0
-    shoppers = shoppers or open_shoppers(settings)
-    return Services(Bundle.open(settings.bundle), settings.threads, open_changes(settings), age, shoppers)
+    return Services(
+        Bundle.open(settings.bundle),
+        settings.threads,
+        open_changes(settings),
+        age,
+        shoppers or open_shoppers(settings),
+        open_heavy(settings),
+        settings.heavy_margin,
+    )
+
+
+def open_heavy(settings: Settings) -> HeavyReranker | None:
+    """The settings' endpoint. Raises MissingExtra where boto3 is not installed."""
+    if not settings.heavy_endpoint:
+        return None
+    from aisle.aws.heavy_endpoint import HeavyEndpoint
+
+    return HeavyEndpoint(settings.heavy_endpoint, settings.heavy_component)

@@ -2,8 +2,9 @@
 
 Words (BM25) and meaning (vectors) are asked about the products; what either finds, inside the filters, is a match.
 The learned ranker orders a few hundred candidates, the cross-encoder reads the best fifty if the time budget allows,
-what the shopper did before moves some of them, the shop's own rules have the last word, and the variants of one article
-become one hit. This flow knows no clock, file or network: they are handed in.
+a heavy one elsewhere reads them again where their order is open and it answers in time, what the shopper did before
+moves some of them, the shop's own rules have the last word, and the variants of one article become one hit. This flow
+knows no clock, file or network: they are handed in.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from msgspec import UNSET
 
 from aisle.filters import relax
+from aisle.heavy import HeavyRoute, Opinion, on_scale
 from aisle.ranker import FINAL, FIRST, Evidence
 from aisle.retrieval import Mask, Parts, Ranked, Reading, Retrieval, Rows
 from aisle.shopping import History
@@ -24,6 +26,7 @@ from aisle.timings import Clock, Timings
 from aisle.types import FACETS, Filters, Hit, Product, ProductResponse, Range, SearchRequest, SearchResponse
 from aisle.variety import VARIED, varied
 
+HEAVY_CHARS = 2000  # of a text; cross-encoders read less than that
 LEAST_SHARE = 0.5  # of the best score, to take part in another order: by price, cheap accessories would win otherwise
 
 
@@ -38,8 +41,8 @@ class Page(NamedTuple):
 class Search:
     """Answers requests from `parts`; `clock` is only ever subtracted from itself."""
 
-    def __init__(self, parts: Parts, bundle_id: str, clock: Clock) -> None:
-        self.parts, self.bundle_id, self._clock = parts, bundle_id, clock
+    def __init__(self, parts: Parts, bundle_id: str, clock: Clock, heavy: HeavyRoute | None = None) -> None:
+        self.parts, self.bundle_id, self._clock, self._heavy = parts, bundle_id, clock, heavy
         self._retrieval = Retrieval(parts, clock)
 
     def search(
@@ -91,7 +94,7 @@ class Search:
 
     def ranking(self, query: str, k: int) -> list[tuple[str, float]]:
         """The k best (product_id, score) for evaluation: every variant for itself, reranked however long it takes."""
-        request = SearchRequest(query)
+        request = SearchRequest(query, rerank="student")
         reading = self._retrieval.read(query)
         timings = Timings(self._clock)
         evidence, matches, _ = self._found(request, reading, timings)
@@ -156,11 +159,31 @@ class Search:
             return self._browsed(matches), []
         ranked = self._retrieval.rank(reading, evidence, matches)
         timings.lap("rank")
-        if request.rerank == "none" or request.sort != "relevance":
+        rows = self._retrieval.to_read(ranked)
+        if request.rerank == "none" or request.sort != "relevance" or not len(rows):
             return ranked, []
-        reranked = self._retrieval.rerank(reading.text, ranked, deadline)
+        opinion = self._opinion(reading, rows, deadline) if request.rerank == "heavy" else None
+        cross = self._retrieval.read_pairs(reading.text, rows, deadline)
         timings.lap("rerank")
-        return (ranked, ["rerank"]) if reranked is None else (reranked, [])
+        if cross is None:
+            return ranked, ["rerank"] if opinion is None else ["rerank", "heavy_rerank"]
+        reranked = self._retrieval.rerank(ranked, cross)
+        if opinion is None and self._heavy and self._heavy.wants(request.rerank, reranked.scores[: len(rows)]):
+            opinion = self._opinion(reading, rows, deadline)
+        if opinion is None:
+            return reranked, []
+        logits = opinion()
+        timings.lap("heavy_rerank")
+        if logits is None:
+            return reranked, ["heavy_rerank"]
+        return self._retrieval.rerank(ranked, on_scale(logits, cross)), []
+
+    def _opinion(self, reading: Reading, rows: Rows, deadline: float) -> Opinion:
+        """The heavy reranker's, of these rows, asked for now."""
+        if self._heavy is None:
+            return lambda: None
+        texts = [text[:HEAVY_CHARS] for text in self._retrieval.texts(rows)]
+        return self._heavy.reranker.begin(reading.text, texts, deadline - self._clock())
 
     def _browsed(self, matches: Rows) -> Ranked:
         """Without words, the well rated first."""

@@ -33,12 +33,15 @@ class Settings:
     profiles_table: str = ""  # DynamoDB table of shoppers' profiles; empty: none, kept in memory
     pseudonym_secret: str = ""  # secret in Secrets Manager whose value shopper ids are hashed with
     profile_budget_ms: int = 30  # milliseconds; how long a personal answer waits for the profile
+    heavy_endpoint: str = ""  # SageMaker endpoint of the heavy reranker; empty: none
+    heavy_component: str = ""  # its inference component; empty: it has none
+    heavy_margin: float | None = None  # 0 to 1; rerank=auto asks it below this margin; unset: as the bundle says
     state: Path | None = None  # folder; where `aisle serve` keeps keys and events between its runs; unset: nowhere
     search_version: str = ""  # ARN of the function version that the pre-traffic hook asks
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
-        """The settings of this environment. Raises BadInput where a variable is not a whole number in range."""
+        """The settings of this environment. Raises BadInput where a variable is no number in range."""
         return cls(
             bundle=Path(environ.get("AISLE_BUNDLE") or cls.bundle),
             data=Path(environ["AISLE_DATA"]) if environ.get("AISLE_DATA") else None,
@@ -53,6 +56,9 @@ class Settings:
             profiles_table=environ.get("AISLE_PROFILES_TABLE") or cls.profiles_table,
             pseudonym_secret=environ.get("AISLE_PSEUDONYM_SECRET") or cls.pseudonym_secret,
             profile_budget_ms=_whole(environ, "AISLE_PROFILE_BUDGET_MS", cls.profile_budget_ms, at_least=1),
+            heavy_endpoint=environ.get("AISLE_HEAVY_ENDPOINT") or cls.heavy_endpoint,
+            heavy_component=environ.get("AISLE_HEAVY_COMPONENT") or cls.heavy_component,
+            heavy_margin=_share(environ, "AISLE_HEAVY_MARGIN"),
             state=Path(environ["AISLE_STATE"]) if environ.get("AISLE_STATE") else None,
             search_version=environ.get("AISLE_SEARCH_VERSION") or cls.search_version,
         )
@@ -67,6 +73,19 @@ def _vcpus(environ: Mapping[str, str]) -> int:
     """vCPUs of this Lambda function, or cores of this machine where it is none."""
     memory_mb = _whole(environ, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 0, at_least=0)
     return min(math.ceil(memory_mb / MB_PER_VCPU), MAX_VCPUS) if memory_mb else os.cpu_count() or 1
+
+
+def _share(environ: Mapping[str, str], name: str) -> float | None:
+    text = environ.get(name)
+    if not text:
+        return None
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise BadInput(f"{name} is {text!r}, which is no number from 0 to 1", f"correct {name} or unset it")
+    return share
 
 
 def _whole(environ: Mapping[str, str], name: str, default: int, at_least: int) -> int:

@@ -44,7 +44,7 @@ class Product(Struct, frozen=True, omit_defaults=True):
 
 
 Sort = Literal["relevance", "price_asc", "price_desc", "newest", "rating"]
-Rerank = Literal["auto", "student", "none"]
+Rerank = Literal["auto", "student", "heavy", "none"]
 FACETS = ("category", "brand", "color", "size", "material")
 Facet = Literal["category", "brand", "color", "size", "material"]
 

@@ -150,7 +150,8 @@ def _ranked(retrieval: Retrieval, text: str) -> Ranked:
     evidence = retrieval.retrieve(reading, allowed)
     assert evidence is not None
     ranked = retrieval.rank(reading, evidence, np.flatnonzero(retrieval.wanted(evidence, allowed)))
-    return retrieval.rerank(reading.text, ranked, np.inf) or ranked
+    cross = retrieval.read_pairs(reading.text, retrieval.to_read(ranked), np.inf)
+    return ranked if cross is None else retrieval.rerank(ranked, cross)
 
 
 def _acts(clicks: Clicks, shopper: int) -> list[Act]:

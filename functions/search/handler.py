@@ -18,6 +18,7 @@ from aisle.shoppers import open_identity
 from aisle.types import SearchResponse
 
 REPLAY = {"aisle": "replay"}
+HEAVY = "heavy_rerank"  # may be slow or at zero: counted by itself
 metrics = Metrics(namespace="aisle")  # by the service that POWERTOOLS_SERVICE_NAME says
 settings = Settings.from_env()
 services = open_services(settings)
@@ -25,10 +26,16 @@ services.warm_up()
 
 
 def count(answer: object) -> None:
-    """Counts a search that had to do without some stage; the log says which."""
-    if isinstance(answer, SearchResponse) and answer.degraded:
-        metrics.add_metric(name="Degraded", unit=MetricUnit.Count, value=1)
+    """Counts a search that had to do without some stage, the log says which, and those that deserved the heavy one."""
+    if not isinstance(answer, SearchResponse):
+        return
+    if answer.degraded:
         metrics.add_metadata(key="degraded", value=answer.degraded)
+    if set(answer.degraded) - {HEAVY}:
+        metrics.add_metric(name="Degraded", unit=MetricUnit.Count, value=1)
+    if HEAVY in answer.degraded or HEAVY in answer.timings_ms:
+        metrics.add_metric(name="HeavyReranks", unit=MetricUnit.Count, value=1)
+        metrics.add_metric(name="HeavyRerankFailures", unit=MetricUnit.Count, value=int(HEAVY in answer.degraded))
 
 
 answer_http = Mangum(
