@@ -21,6 +21,7 @@ from aisle.identity import Identify, stranger
 from aisle.operation import Operation
 from aisle.operations import OPERATIONS, OverlayServices, Services
 from aisle.problems import RequestIds, aisle_problem, http_problem, nesting_problem, request_id
+from aisle.request_body import json_body
 from aisle.settings import Settings
 from aisle.shopper_operations import RecommendServices, ShopperServices
 from aisle.shopping import RecommendationResponse
@@ -101,24 +102,7 @@ async def _asked(request: Request, operation: Operation, max_body_bytes: int) ->
     parameters = read_parameters(pairs, operation.parameters)
     if operation.body is None:
         return parameters
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise HTTPException(415)
-    return read_json(await _body(request, max_body_bytes), operation.body)
-
-
-async def _body(request: Request, max_bytes: int) -> bytes:
-    """The request's body. Raises TooLarge by what is declared, or, since that can lie, as soon as too much has come."""
-    remedy = "send fewer or shorter texts"
-    declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared[:18]) > max_bytes:
-        raise TooLarge(f"the body has {declared[:18]} bytes, more than {max_bytes}", remedy)
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > max_bytes:
-            raise TooLarge(f"the body has more than {max_bytes} bytes", remedy)
-    return b"".join(chunks)
+    return read_json(await json_body(request, max_body_bytes), operation.body)
 
 
 def _headers(operation: Operation, answer: object) -> dict[str, str]:

@@ -18,12 +18,23 @@ _CLOSEST = 1e-7  # how near to 0 and 1 a score may come before its log-odds are 
 
 def answer_rerank(request: RerankRequest, score: Score, request_id: str) -> RerankResponse | list[TextScore]:
     """Best first, in the form that was asked in. Raises BadInput."""
+    scores = score(request.query, asked_texts(request))
+    return in_form(request, [_log_odds(score) for score in scores] if request.raw_scores else scores, request_id)
+
+
+def asked_texts(request: RerankRequest) -> list[str]:
+    """The texts to score, whichever form they came in. Raises BadInput for a request that no answer can keep."""
     if not request.truncate:
         raise BadInput(
             "truncate is false, but long texts are always cut", "leave truncate out, and shorten texts yourself"
         )
+    return _texts(request)[0]
+
+
+def in_form(request: RerankRequest, values: list[float], request_id: str) -> RerankResponse | list[TextScore]:
+    """`values` of the asked texts, in 0..1 or as log-odds where these were asked for: best first, in the same form."""
     texts, documents = _texts(request)
-    ranked = _ranked(score(request.query, texts), request)
+    ranked = sorted(enumerate(values), key=lambda pair: -pair[1])[: request.top_n]  # equal ones keep their order
     show = request.return_documents or request.return_text
     if request.texts is not UNSET:
         return [TextScore(row, value, texts[row] if show else None) for row, value in ranked]
@@ -49,12 +60,6 @@ def _text(row: int, document: dict[str, object]) -> str:
     if not isinstance(text, str):
         raise BadInput(f'documents[{row}] has no "text" that is text', 'send each document as text or as {"text": "…"}')
     return text
-
-
-def _ranked(scores: list[float], request: RerankRequest) -> list[tuple[int, float]]:
-    """(index, score), best first; equal scores keep the order they were sent in."""
-    values = [_log_odds(score) for score in scores] if request.raw_scores else scores
-    return sorted(enumerate(values), key=lambda pair: -pair[1])[: request.top_n]
 
 
 def _log_odds(score: float) -> float:
