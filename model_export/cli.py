@@ -1,4 +1,4 @@
-"""`aisle build` and `aisle demo`: the commands that need the workshop, found by their entry points."""
+"""`aisle build`, `demo`, `heavy` and `release`: the commands that need the workshop, found by their entry points."""
 
 from __future__ import annotations
 
@@ -59,6 +59,19 @@ def demo(arguments: list[str]) -> None:
         print(_answer(out, given.port))
     else:
         serve(out, port=given.port, state=_demo_state(given.products))
+
+
+def heavy(arguments: list[str]) -> None:
+    """aisle heavy MODEL --out HEAVY"""
+    parser = Parser("aisle heavy", epilog="example: aisle heavy BAAI/bge-reranker-v2-m3 --out heavy")
+    parser.add_argument("model", metavar="MODEL", help="a published cross-encoder with one label: hub id or folder")
+    parser.add_argument("--out", metavar="HEAVY", type=Path, required=True, help="the folder to seal it in")
+    given = parser.parse_args(arguments)
+    from model_export.heavy import seal_hub  # torch takes seconds to import
+
+    sealed = seal_hub(given.model, given.out).manifest
+    told = {"bundle_id": sealed.bundle_id, **sealed.models["reranker"], "bytes": sum(f.bytes for f in sealed.files)}
+    print(json.dumps(told, ensure_ascii=False))
 
 
 def release(arguments: list[str]) -> None:

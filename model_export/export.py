@@ -43,24 +43,29 @@ def seal_reranker(
 ) -> dict[str, float]:
     """Write reranker/ and return its parity figures on `pairs`: largest logit difference, correlation with torch.
 
-    The head is scaled so that the int8 logits are log-odds of `relevant` on these pairs (Platt, 1999): a list's order
-    does not fix their level, and a score that shops see should mean something.
+    The int8 logits are calibrated on these pairs: a list's order does not fix their level, and a score that shops see
+    should mean something.
     """
     export(network.encoder, network.tokenizer, folder)
     write_head(network, folder)
+    calibrate(network, served_logits(folder, pairs), relevant)
+    write_head(network, folder)
     logits = served_logits(folder, pairs)
-    platt = LogisticRegression(C=1e6).fit(logits[:, None], relevant)
-    if platt.coef_[0, 0] > 0:  # else nothing was learned, and turning the order round would not mend that
-        network.weights.data *= platt.coef_[0, 0]
-        network.bias.data = network.bias.data * platt.coef_[0, 0] + platt.intercept_[0]
-        write_head(network, folder)
-        logits = served_logits(folder, pairs)
     torch_logits = network.score_pairs(pairs)
     return {
         "logit_difference_max": float(np.abs(logits - torch_logits).max()),
         "correlation": float(np.corrcoef(logits, torch_logits)[0, 1]),
         "bytes": _bytes(folder),
     }
+
+
+def calibrate(network: CrossEncoder, logits: NDArray[np.float32], relevant: Sequence[bool]) -> None:
+    """Scale the head so that what it says as `logits` becomes the log-odds of `relevant` (Platt, 1999)."""
+    platt = LogisticRegression(C=1e6).fit(logits[:, None], relevant)
+    scale, shift = float(platt.coef_[0, 0]), float(platt.intercept_[0])
+    if scale > 0:  # else nothing was learned, and turning the order round would not mend that
+        network.weights.data *= scale
+        network.bias.data = network.bias.data * scale + shift
 
 
 def write_head(network: CrossEncoder, folder: Path) -> None:

