@@ -68,6 +68,8 @@ class HeavyEndpoint:
                     return answer.result(max(until - time.monotonic(), 0))
             except Exception as exc:  # botocore, urllib3 and http.client each have errors of their own
                 return self._without(f"{type(exc).__name__} {exc}".strip())()
+            finally:
+                self._probed_until = 0.0
 
         return opinion
 
@@ -84,7 +86,7 @@ class HeavyEndpoint:
         try:
             stream = self._client.invoke_endpoint(**self._asked, Body=body)["Body"]
             told = stream.read(MOST_BYTES)
-            if len(told) == MOST_BYTES:
+            if stream.read(1):  # and where that is the end, botocore counts what came
                 stream.close()
                 raise Untrue("an answer without end")
             answer.set_result(read_scores(told, count))
