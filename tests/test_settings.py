@@ -41,3 +41,14 @@ def test_the_region_is_the_one_that_lambda_and_the_command_line_name(
     environ: dict[str, str], region: str | None
 ) -> None:
     assert aws_region(environ) == region
+
+
+@pytest.mark.parametrize(("said", "margin"), [("", None), ("0", 0.0), ("0.25", 0.25), ("1", 1.0)])
+def test_the_margin_of_the_heavy_reranker_is_a_share_or_the_bundles(said: str, margin: float | None) -> None:
+    assert Settings.from_env({"AISLE_HEAVY_MARGIN": said}).heavy_margin == margin
+
+
+@pytest.mark.parametrize("wrong", ["much", "-0.1", "1.01", "nan", "inf", "0,5"])
+def test_a_variable_that_is_no_share_is_named(wrong: str) -> None:
+    with pytest.raises(BadInput, match="AISLE_HEAVY_MARGIN is"):
+        Settings.from_env({"AISLE_HEAVY_MARGIN": wrong})

@@ -53,7 +53,7 @@ PRODUCTS = [
 
 
 class TinyServices:
-    """Scores a product by the share of query words in its title; knows nothing of variants."""
+    """Scores a product by the share of query words in its title; knows no variants and has no heavy reranker."""
 
     bundle_id = "tiny"
 
@@ -69,7 +69,7 @@ class TinyServices:
             total=len(found),
             understood=Understood(),
             relaxed=[],
-            degraded=[],
+            degraded=["heavy_rerank"] if request.rerank == "heavy" else [],
             facets={facet: [FacetCount(*pair) for pair in count.most_common()] for facet, count in counts.items()},
             hits=[_hit(product, score) for product, score in shown],
             timings_ms={"lexical": 0.5, "total": 1.25},

@@ -79,3 +79,18 @@ def test_a_missing_product_is_a_readable_problem(handler: Handler) -> None:
         "remedy": "search for it, or check the id",
         "request_id": CONTEXT.aws_request_id,
     }
+
+
+@pytest.mark.parametrize(
+    ("rerank", "counted"),
+    [("auto", {"Requests": [1]}), ("heavy", {"Requests": [1], "HeavyReranks": [1], "HeavyRerankFailures": [1]})],
+)
+def test_a_missing_heavy_reranker_is_counted_by_itself(
+    handler: Handler, capsys: pytest.CaptureFixture[str], rerank: str, counted: dict[str, list[int]]
+) -> None:
+    asked = event("http_get_search.json")
+    asked["rawQueryString"] += f"&rerank={rerank}"
+    handler(asked, CONTEXT)
+    metrics = next(line for line in map(json.loads, capsys.readouterr().out.splitlines()) if "Requests" in line)
+    names = ("Requests", "Degraded", "HeavyReranks", "HeavyRerankFailures")
+    assert {name: metrics[name] for name in names if name in metrics} == counted

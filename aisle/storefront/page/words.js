@@ -44,6 +44,7 @@ const en = {
   relaxedNames: { "understood.price": "the price in your words", in_stock: "stock" },
   degraded: {
     rerank: "Answered quickly: the most careful reading was left out this time.",
+    heavy_rerank: "Answered after one reading; the second one was not there in time.",
     overlay: "The newest prices and stock could not be read; these may be a little old.",
     profile: "Your own taste could not be read in time; this is what everybody sees.",
   },
@@ -95,6 +96,7 @@ const en = {
     dense: "Meaning",
     rank: "Rank",
     rerank: "Read closely",
+    heavy_rerank: "Read again",
     profile: "Your profile",
     personal: "Your taste",
     total: "In all",
@@ -195,6 +197,7 @@ const zh = {
   relaxedNames: { "understood.price": "您输入的价格", in_stock: "库存" },
   degraded: {
     rerank: "为了更快回答，这次省略了最细致的排序。",
+    heavy_rerank: "只细读了一遍：第二遍没能及时完成。",
     overlay: "暂时读不到最新的价格和库存，显示的可能略旧。",
     profile: "没能及时读取您的偏好，这是所有人看到的结果。",
   },
@@ -240,7 +243,7 @@ const zh = {
     personal: "您的偏好",
   },
   timings: (ms) => `用时 ${ms} 毫秒`,
-  timingStages: { understand: "理解", lexical: "用词", dense: "语义", rank: "排序", rerank: "细读", profile: "您的信息", personal: "您的偏好", total: "合计" },
+  timingStages: { understand: "理解", lexical: "用词", dense: "语义", rank: "排序", rerank: "细读", heavy_rerank: "复读", profile: "您的信息", personal: "您的偏好", total: "合计" },
   close: "关闭",
   drawing: (title) => `示意图：${title}`,
   details: "详细信息",
