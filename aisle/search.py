@@ -16,9 +16,10 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 from msgspec import UNSET
+from numpy.typing import NDArray
 
 from aisle.filters import relax
-from aisle.heavy import HeavyRoute, Opinion, on_scale
+from aisle.heavy import HeavyRoute, Opinion, margin, on_scale
 from aisle.ranker import FINAL, FIRST, Evidence
 from aisle.retrieval import Mask, Parts, Ranked, Reading, Retrieval, Rows
 from aisle.shopping import History
@@ -108,6 +109,17 @@ class Search:
             (self.parts.products[row].product_id, float(score)) for row, score in zip(rows, ranked.scores, strict=False)
         ]
 
+    def margin(self, query: str) -> float:
+        """How clear the student's order of what `query` finds is, as `aisle.heavy.margin` tells it."""
+        request, reading, timings = (
+            SearchRequest(query, rerank="student"),
+            self._retrieval.read(query),
+            Timings(self._clock),
+        )
+        evidence, matches, _ = self._found(request, reading, timings)
+        ranked, _ = self._ranked(request, reading, evidence, matches, timings, deadline=np.inf)
+        return margin(self._articles(ranked, len(self._retrieval.to_read(ranked))))
+
     def product(self, product_id: str, lang: str | None) -> ProductResponse:
         """One product, titled in `lang` where the catalogue has that, and the ids of its variants. Raises NotFound."""
         row = self.parts.products.row(product_id)
@@ -168,7 +180,7 @@ class Search:
         if cross is None:
             return ranked, ["rerank"] if opinion is None else ["rerank", "heavy_rerank"]
         reranked = self._retrieval.rerank(ranked, cross)
-        if opinion is None and self._heavy and self._heavy.wants(request.rerank, reranked.scores[: len(rows)]):
+        if opinion is None and self._heavy and self._heavy.wants(request.rerank, self._articles(reranked, len(rows))):
             opinion = self._opinion(reading, rows, deadline)
         if opinion is None:
             return reranked, []
@@ -177,6 +189,12 @@ class Search:
         if logits is None:
             return reranked, ["heavy_rerank"]
         return self._retrieval.rerank(ranked, on_scale(logits, cross)), []
+
+    def _articles(self, ranked: Ranked, count: int) -> NDArray[np.float32]:
+        """The scores of the articles among the first `count` rows, best first: variants are not each other's rivals."""
+        _, first = np.unique(self.parts.columns.group[ranked.rows[:count]], return_index=True)
+        scores: NDArray[np.float32] = ranked.scores[np.sort(first)]
+        return scores
 
     def _opinion(self, reading: Reading, rows: Rows, deadline: float) -> Opinion:
         """The heavy reranker's, of these rows, asked for now."""

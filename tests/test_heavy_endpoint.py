@@ -1,14 +1,11 @@
 """Search against an endpoint that fails on the wire in every way we could think of, through boto3's real client."""
 
-import math
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import world_endpoint as faulty
 from world import search_world
-from world_endpoint import Behaviour, Endpoint
 
 from aisle.aws import heavy_endpoint
 from aisle.aws.clients import client
@@ -16,39 +13,12 @@ from aisle.aws.heavy_endpoint import FAILURES, HeavyEndpoint
 from aisle.heavy import HeavyRoute
 from aisle.search import Search
 from aisle.types import Rerank, SearchRequest, SearchResponse
+from infra import faulty_endpoint as faulty
 from infra.emulated import free_port
+from infra.faulty_endpoint import FAILING, HOLDING, Endpoint
 
 pytest.importorskip("boto3", reason="speaks to an endpoint: needs the aws extra")
 STUDENT, HEAVY = ["c1", "s1", "t2", "c3"], ["s1", "c1", "c3", "t2"]
-
-HOLDING: dict[str, Behaviour] = {
-    "slow": faulty.slow,
-    "a body that drips in": faulty.drip_body,
-    "headers that drip in": faulty.drip_headers,
-    "a body without end": faulty.endless,
-}
-FAILING: dict[str, Behaviour] = {
-    "reset": faulty.reset,
-    "hung up": faulty.hang_up,
-    "truncated": faulty.truncated,
-    "half a list": faulty.half_a_list,
-    "no HTTP": faulty.garbage,
-    "a web page": faulty.web_page,
-    "throttled": faulty.refusing(429, "ThrottlingException"),
-    "the model failed": faulty.refusing(424, "ModelError"),
-    "no such endpoint": faulty.refusing(400, "ValidationError"),
-    "at zero": faulty.refusing(503, "ServiceUnavailable"),
-    "an inner failure": faulty.refusing(500, "InternalFailure"),
-    "too few scores": faulty.lying(lambda true: true[:-1]),
-    "too many scores": faulty.lying(lambda true: [*true, {"index": len(true), "score": 1.0}]),
-    "an index twice": faulty.lying(lambda true: [*true[:-1], true[0]]),
-    "indexes from one": faulty.lying(lambda true: [{**one, "index": one["index"] + 1} for one in true]),
-    "not a number": faulty.lying(lambda true: [{**one, "score": math.nan} for one in true]),
-    "infinite": faulty.lying(lambda true: [{**one, "score": math.inf} for one in true]),
-    "scores as text": faulty.lying(lambda true: [{**one, "score": str(one["score"])} for one in true]),
-    "another form": faulty.lying(lambda true: {"results": true}),
-    "nothing": lambda call: call.say(b""),
-}
 
 
 @pytest.fixture

@@ -1,14 +1,18 @@
 """A SageMaker runtime on a port of its own that breaks on the wire in the named ways, for real clients to meet.
 
-Where a fault holds the connection it does so until the test lets go (`Endpoint.release`), so an answer that came before
-was not waited for.
+    python -m infra.faulty_endpoint 8080
+
+Each fault is an endpoint of that name, `/endpoints/slow/invocations`. Those that hold the connection do so until they
+are let go (`Endpoint.released`) or `hold_s` have passed, so an answer that came before was not waited for.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import socket
 import struct
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,13 +23,15 @@ HEADERS = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
 class Endpoint(ThreadingHTTPServer):
-    """`behaviour` answers each call; `calls` are the bodies that came, `connections` how many were opened."""
+    """`behaviour` answers each call, or the fault that the path names; `calls` are the bodies that came, `connections`
+    how many were opened."""
 
     daemon_threads = True
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Call)
-        self.behaviour: Behaviour = scores
+    def __init__(self, port: int = 0, hold_s: float = 30) -> None:
+        super().__init__(("127.0.0.1", port), Call)
+        self.hold_s = hold_s
+        self.behaviour: Behaviour | None = None
         self.calls: list[dict[str, Any]] = []
         self.paths: list[str] = []
         self.connections = 0
@@ -52,7 +58,8 @@ class Call(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.server.calls.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
         self.server.paths.append(self.path)
-        self.server.behaviour(self)
+        fault = self.path.split("/")[2]
+        (self.server.behaviour or FAULTS.get(fault, scores))(self)
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -90,7 +97,7 @@ def scores(call: Call) -> None:
 
 
 def slow(call: Call) -> None:
-    call.server.released.wait(30)
+    call.server.released.wait(call.server.hold_s)
     scores(call)
 
 
@@ -101,13 +108,15 @@ def drip_body(call: Call) -> None:
         call.wfile.write(bytes([byte]))
         if call.server.released.wait(0.02):
             break
-    call.server.released.wait(30)
+    call.server.released.wait(call.server.hold_s)
     call.raw(body[20:])
 
 
 def drip_headers(call: Call) -> None:
     call.wfile.write(b"HTTP/1.1 200 OK\r\nX-Padding: ")
-    while not call.server.released.wait(0.02):
+    for _ in range(int(call.server.hold_s / 0.02)):
+        if call.server.released.wait(0.02):
+            break
         call.wfile.write(b"x")
     call.raw(b"\r\n\r\n")
 
@@ -164,6 +173,37 @@ def refusing(status: int, kind: str) -> Behaviour:
     return behaviour
 
 
+HOLDING: dict[str, Behaviour] = {
+    "slow": slow,
+    "body-drips": drip_body,
+    "headers-drip": drip_headers,
+    "endless": endless,
+}
+FAILING: dict[str, Behaviour] = {
+    "reset": reset,
+    "hung-up": hang_up,
+    "truncated": truncated,
+    "half-a-list": half_a_list,
+    "no-http": garbage,
+    "web-page": web_page,
+    "throttled": refusing(429, "ThrottlingException"),
+    "model-failed": refusing(424, "ModelError"),
+    "no-such-endpoint": refusing(400, "ValidationError"),
+    "at-zero": refusing(503, "ServiceUnavailable"),
+    "inner-failure": refusing(500, "InternalFailure"),
+    "too-few-scores": lying(lambda true: true[:-1]),
+    "too-many-scores": lying(lambda true: [*true, {"index": len(true), "score": 1.0}]),
+    "index-twice": lying(lambda true: [*true[:-1], true[0]]),
+    "indexes-from-one": lying(lambda true: [{**one, "index": one["index"] + 1} for one in true]),
+    "not-a-number": lying(lambda true: [{**one, "score": math.nan} for one in true]),
+    "infinite": lying(lambda true: [{**one, "score": math.inf} for one in true]),
+    "scores-as-text": lying(lambda true: [{**one, "score": str(one["score"])} for one in true]),
+    "another-form": lying(lambda true: {"results": true}),
+    "nothing": lambda call: call.say(b""),
+}
+FAULTS = HOLDING | FAILING
+
+
 @contextmanager
 def running() -> Iterator[Endpoint]:
     """An endpoint for as long as the block lasts."""
@@ -176,3 +216,8 @@ def running() -> Iterator[Endpoint]:
             endpoint.released.set()
             endpoint.shutdown()
             thread.join()
+
+
+if __name__ == "__main__":
+    with Endpoint(int(sys.argv[1]), hold_s=0.5) as alone:
+        alone.serve_forever()
