@@ -38,7 +38,7 @@ WORDS = [
 ]
 TOKENS = [*SPECIAL, *WORDS]
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
-SPREAD = 0.5  # of random weights: at transformers' 0.02 all texts would score alike
+SPREAD = 0.2  # of random weights: at transformers' 0.02 all texts would score alike
 
 
 def teacher(seed: int = 3) -> CrossEncoder:
@@ -70,10 +70,12 @@ def published(folder: Path, config: PretrainedConfig, seed: int = 3) -> PreTrain
 
 
 def tokenizer_for(config: PretrainedConfig) -> Tokenizer:
-    tokenizer = tokenizer_over(TOKENS)
-    if config.model_type in ("roberta", "xlm-roberta"):  # two marks between the texts, no types
-        marks = [(mark, TOKENS.index(mark)) for mark in ("[SEP]", "[CLS]")]
-        tokenizer.post_processor = processors.RobertaProcessing(*marks)
+    if config.model_type not in ("roberta", "xlm-roberta"):
+        return tokenizer_over(TOKENS)
+    tokens = ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]", *WORDS]  # the order of that family, in which padding is 1
+    tokenizer = tokenizer_over(tokens)
+    # Two marks between the texts, no types.
+    tokenizer.post_processor = processors.RobertaProcessing(("[SEP]", 2), ("[CLS]", 0))
     return tokenizer
 
 
