@@ -3,14 +3,14 @@
     python -m infra.deploy dev [.aisle/demo-300]
 
 An image is built around the bundle and pushed; without a bundle, around the one that is live. Or AISLE_IMAGE names an
-image in the account's registry, with its digest. Then osls deploys, the pipeline gets what it starts from (the sources,
-and the bundle whose models the next catalogue is indexed with), and what is live is noted beside the bundles.
+image in the account's registry, with its digest. A stage with a heavy reranker gets that too (infra/heavy.py). Then
+osls deploys, the pipeline gets what it starts from (the sources, and the bundle whose models the next catalogue is
+indexed with), and what is live is noted beside the bundles.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,12 +20,12 @@ from aisle.aws.clients import client, told
 from aisle.aws.publishing import Live, bucket_of, fetch, live, publish
 from aisle.bundle import Bundle
 from aisle.errors import AisleError, BadInput, NotFound, Unavailable
+from infra.heavy import heavy
 from infra.live import note
 from infra.package import OSLS, ROOT
 from infra.pipeline.source import upload
-from infra.registry import push, repository
-
-_IMAGE = re.compile(r"\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[^@:]+@sha256:[0-9a-f]{64}")
+from infra.registry import push, repository, with_digest
+from infra.stage import one_of
 
 
 def deploy(stage: str, path: Path | None) -> str:
@@ -39,15 +39,11 @@ def deploy(stage: str, path: Path | None) -> str:
     image, bundle = os.environ.get("AISLE_IMAGE"), None
     if image and path:
         raise BadInput("AISLE_IMAGE carries a bundle already", "name either AISLE_IMAGE or BUNDLE")
+    reranker = heavy(stage, one_of(stage, "heavy", ("on", "off")) == "on", os.environ)
     if not image:
         bundle = Bundle.open(path) if path else live_bundle(stage, ROOT / ".aisle" / f"{stage}-live")
         image = push_image(stage, bundle.path)
-    if not _IMAGE.fullmatch(image):
-        raise BadInput(
-            f"AISLE_IMAGE is {image!r}, which is no ECR address with a digest",
-            f"name one like 123456789012.dkr.ecr.us-east-1.amazonaws.com/aisle-{stage}@sha256:..., or unset it",
-        )
-    environment = {**os.environ, "AISLE_IMAGE": image}
+    environment = {**os.environ, "AISLE_IMAGE": with_digest("AISLE_IMAGE", image, f"aisle-{stage}"), **reranker}
     if subprocess.run([OSLS, "deploy", "--stage", stage], cwd=ROOT, env=environment).returncode:
         raise Unavailable(f"osls could not deploy {stage}", "its last lines above say why; what was live still is")
     now = hand_over(stage, bundle)
@@ -75,19 +71,12 @@ def hand_over(stage: str, bundle: Bundle | None) -> Live:
 def push_image(stage: str, bundle: Path) -> str:
     """The address of a fresh image around the bundle, in the account's registry."""
     bundle_id = Bundle.open(bundle).manifest.bundle_id
-    architecture = _architecture(stage)
+    architecture = one_of(stage, "architecture", ("arm64", "x86_64"))
     image = f"aisle:{__version__}-{bundle_id}-{architecture}"
     made = ["make", "image", f"BUNDLE={bundle}", f"ARCH={architecture}", f"TAG={image}"]
     if subprocess.run(made, cwd=ROOT).returncode:
         raise Unavailable("the image could not be built", "its last lines above say why")
     return push(image, repository(stage))
-
-
-def _architecture(stage: str) -> str:
-    found = re.search(r"^architecture: (\w+)", (ROOT / "infra/stages" / f"{stage}.yml").read_text(), re.MULTILINE)
-    if not found:
-        raise BadInput(f"infra/stages/{stage}.yml names no architecture", "write arm64 or x86_64")
-    return found[1]
 
 
 def main() -> int:

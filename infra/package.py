@@ -19,12 +19,16 @@ from infra.emulated import emulated_aws
 ROOT = Path(__file__).parents[1]
 OSLS = ROOT / "node_modules/.bin/osls"
 NO_IMAGE = f"000000000000.dkr.ecr.us-east-1.amazonaws.com/aisle@sha256:{'0' * 64}"  # stands where none was pushed
+ABSENT = {"AISLE_IMAGE": NO_IMAGE, "AISLE_HEAVY_IMAGE": NO_IMAGE, "AISLE_HEAVY_ID": "0" * 16}
 TEMPLATE = "cloudformation-template-update-stack.json"
 
 
-def package(stage: str, folder: Path, environment: Mapping[str, str]) -> dict[str, Any]:
-    """The compiled template, left in `folder` with the archives beside it; AISLE_IMAGE names the image of search."""
-    osls("package", stage, environment, "--package", str(folder))
+def package(stage: str, folder: Path, environment: Mapping[str, str], *values: str) -> dict[str, Any]:
+    """The compiled template, left in `folder` with the archives beside it; AISLE_IMAGE names the image of search.
+
+    Each of `values`, such as "heavy=on", stands in place of what the stage's file says.
+    """
+    osls("package", stage, environment, "--package", str(folder), *(f"--param={value}" for value in values))
     template: dict[str, Any] = json.loads((folder / TEMPLATE).read_text())
     return template
 
@@ -34,7 +38,7 @@ def osls(command: str, stage: str, environment: Mapping[str, str], *arguments: s
     ran = subprocess.run(
         [OSLS, command, "--stage", stage, *arguments],
         cwd=ROOT,
-        env={**os.environ, "AISLE_IMAGE": os.environ.get("AISLE_IMAGE") or NO_IMAGE, **environment},
+        env={**os.environ, **{name: os.environ.get(name) or none for name, none in ABSENT.items()}, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

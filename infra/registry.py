@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 
 from aisle.aws.clients import client, told
-from aisle.errors import Unavailable
+from aisle.errors import BadInput, Unavailable
 from infra.images.builders import BUILDERS, find_builder
 
 KEPT = 30  # images; a rollback needs the image of the version that it goes back to
 _REMEDY = "check the credentials, the region and what their role allows in ECR"
+_ADDRESS = re.compile(r"\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[^@:]+@sha256:[0-9a-f]{64}")
+
+
+def with_digest(variable: str, address: str, repository: str) -> str:
+    """`address`, which `variable` gave. Raises BadInput where it is no ECR address with a digest."""
+    if not _ADDRESS.fullmatch(address):
+        raise BadInput(
+            f"{variable} is {address!r}, which is no ECR address with a digest",
+            f"name one like 123456789012.dkr.ecr.us-east-1.amazonaws.com/{repository}@sha256:..., or unset it",
+        )
+    return address
 
 
 def repository(stage: str) -> str:

@@ -84,12 +84,10 @@ def of_type(template: Template, kind: str) -> dict[str, Any]:
 
 
 def statements(template: Template) -> list[dict[str, Any]]:
-    return [
-        statement
-        for role in of_type(template, "AWS::IAM::Role").values()
-        for policy in role.get("Policies", [])
-        for statement in policy["PolicyDocument"]["Statement"]
-    ]
+    roles = of_type(template, "AWS::IAM::Role").values()
+    policies = [policy for role in roles for policy in role.get("Policies", [])]
+    policies += of_type(template, "AWS::IAM::Policy").values()
+    return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
 
 
 def values(stage: str) -> dict[str, Any]:
@@ -130,7 +128,9 @@ def test_both_stages_have_the_same_keys() -> None:
 
 def test_no_value_of_a_stage_is_unused() -> None:
     written = "".join(path.read_text() for path in [ROOT / "serverless.yml", *(ROOT / "infra").rglob("*.yml")])
-    assert set(re.findall(r"\$\{param:(\w+)\}", written)) == values("dev").keys()
+    used = set(re.findall(r"\$\{param:(\w+)\}", written))
+    used |= set(re.findall(r"'(heavy\w*)'", (ROOT / "infra/resources/heavy.js").read_text()))
+    assert used == values("dev").keys()
 
 
 def test_routes_are_those_of_the_operations(template: Template) -> None:
@@ -177,7 +177,8 @@ def test_access_logs_have_ids_and_nothing_that_a_caller_typed(template: Template
 
 def test_each_function_has_a_handler_or_an_image_and_a_role_of_its_own(template: Template, stage: str) -> None:
     functions = {found["FunctionName"]: found for found in of_type(template, "AWS::Lambda::Function").values()}
-    names = {path.stem for path in (ROOT / "infra/iam").glob("*.yml")} - {"pipeline"}  # which is no function
+    names = {path.stem for path in (ROOT / "infra/iam").glob("*.yml")}
+    names -= {"heavy", "heavy-batch", "pipeline"}  # which are no functions
     assert functions.keys() == {f"aisle-{stage}-{name}" for name in names}
     assert names == {path.parent.name for path in HANDLERS}
     for name in names:
@@ -240,6 +241,18 @@ def test_the_environment_is_what_the_settings_read(template: Template, stage: st
     assert given["AISLE_KEYS_PARAMETER"] == f"/aisle/{stage}/keys"
     read = {name: value if isinstance(value, str) else "arn" for name, value in given.items()}
     assert Settings.from_env(read).overlay_cache_ms == values(stage)["overlay_cache_ms"]
+
+
+def test_a_stage_whose_heavy_reranker_is_off_has_nothing_of_it(template: Template, stage: str) -> None:
+    assert (values(stage)["heavy"], values(stage)["heavy_batch"]) == ("off", "off")
+    assert [name for name in template["Resources"] if "heavy" in name.lower()] == []
+    kinds = {resource["Type"] for resource in template["Resources"].values()}
+    assert [kind for kind in kinds if "SageMaker" in kind or "AutoScaling" in kind or "Composite" in kind] == []
+    assert "sagemaker" not in json.dumps(statements(template))
+    environment = of_type(template, "AWS::Lambda::Function")["SearchLambdaFunction"]["Environment"]["Variables"]
+    assert {name: value for name, value in environment.items() if "HEAVY" in name} == dict.fromkeys(
+        ["AISLE_HEAVY_ENDPOINT", "AISLE_HEAVY_COMPONENT", "AISLE_HEAVY_MARGIN"], ""
+    )
 
 
 def test_no_role_may_do_everything_or_anything_to_all(template: Template) -> None:
