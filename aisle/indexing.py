@@ -11,7 +11,7 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from aisle import __version__
 from aisle.bundle import Bundle, Facts, sha256
@@ -38,13 +38,18 @@ GOLDEN_QUERIES = 64
 Report = Callable[[str], None]  # one sentence of progress
 
 
-def write_index(
-    folder: Path, products: Sequence[Product], rules: Rules, floor: float, threads: int, report: Report
-) -> None:
-    """Fill `folder`, which holds encoder/, with all that follows from `products`.
+class Tuned(NamedTuple):
+    """Numbers found by measuring: the least cosine that counts as a match, and the margin under which an order deserves
+    the heavy reranker."""
 
-    `floor`: the least cosine that counts as a match.
-    """
+    floor: float = -1.0
+    heavy_margin: float = 0.0
+
+
+def write_index(
+    folder: Path, products: Sequence[Product], rules: Rules, tuned: Tuned, threads: int, report: Report
+) -> None:
+    """Fill `folder`, which holds encoder/, with all that follows from `products`."""
     report(f"index {len(products)} products: columns, words, suggestions")
     Products.save(products, folder)
     Columns.build(products).save(folder / "columns")
@@ -54,7 +59,7 @@ def write_index(
     Understanding.build(products, encoder.knows).save(folder / "understanding")
     Suggester.build(products).save(folder / "suggest")
     rules.save(folder / "merchandising.json")
-    write_tuned(folder, floor, currency_of(products))
+    write_tuned(folder, tuned, currency_of(products))
     report(f"index {len(products)} products: vectors")
     Dense.build(encoder.encode([product_text(p) for p in products])).save(folder / "dense")
 
@@ -72,9 +77,9 @@ def write_recommender(old: Path, folder: Path, products: Sequence[Product]) -> N
     (new / FACTS).write_text(json.dumps({**facts, "rows": len(products)}))
 
 
-def write_tuned(folder: Path, floor: float, currency: str) -> None:
-    """search.json: the numbers that search needs beside its indexes."""
-    (folder / "search.json").write_text(json.dumps({"floor": floor, "currency": currency}))
+def write_tuned(folder: Path, tuned: Tuned, currency: str) -> None:
+    """search.json: what search needs beside its indexes."""
+    (folder / "search.json").write_text(json.dumps({**tuned._asdict(), "currency": currency}))
 
 
 def currency_of(products: Sequence[Product]) -> str:
@@ -108,12 +113,13 @@ def reindex(
     rules = (
         Rules.read(merchandising, ids) if merchandising else Rules.load(bundle.file("merchandising.json")).among(ids)
     )
-    tuned: dict[str, Any] = json.loads(bundle.file("search.json").read_bytes())
+    known: dict[str, Any] = json.loads(bundle.file("search.json").read_bytes())
+    tuned = Tuned(**{name: known[name] for name in Tuned._fields if name in known})
     with sealing(out) as draft:
         for name in MODELS:
             if (bundle.path / name).exists():
                 shutil.copytree(bundle.path / name, draft.folder / name)
-        write_index(draft.folder, products, rules, tuned["floor"], threads, report)
+        write_index(draft.folder, products, rules, tuned, threads, report)
         if (bundle.path / "recommender").exists():
             report(f"recommend from {len(products)} products: what is known of them, and what means alike")
             write_recommender(bundle.path / "recommender", draft.folder, products)

@@ -3,7 +3,8 @@
     .venv/bin/python benchmarks/heavy_deadline.py .aisle/demo-3000
 
 The endpoint runs in a process of its own and is spoken to by boto3's client over HTTP. Each search meets a closed
-breaker: it is what the first shoppers get, before the breaker spares the next. Faults that hold the connection for half a second, five times the budget, are asked 500 times, the others 50.
+breaker: it is what the first shoppers get, before the breaker spares the next. Faults that hold the connection for half
+a second, five times the budget, are asked 500 times, the others 50.
 """
 
 import os
