@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import resource
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ from aisle import __version__
 from aisle.bundle import Bundle, Facts
 from aisle.dense import Dense
 from aisle.encoder import Encoder
-from aisle.indexing import catalogue_facts, currency_of, golden_queries, write_golden, write_index, write_tuned
+from aisle.indexing import Tuned, catalogue_facts, currency_of, golden_queries, write_golden, write_index, write_tuned
 from aisle.merchandising import Rules
 from aisle.report import write_report
 from aisle.reranker import CrossEncoder
@@ -32,6 +33,8 @@ from model_export.datasets import MIN_TRAIN, Corpus, load
 from model_export.examples import Examples, assemble, ranker_queries, train_queries, unseen_queries
 from model_export.export import seal_encoder, seal_reranker
 from model_export.foretelling import judge_recommender
+from model_export.heavy import seal_teacher, sealing_beside, teacher_facts
+from model_export.heavy_gain import assess_heavy
 from model_export.item_knowledge import Goods
 from model_export.judge import judge, report_of
 from model_export.learn import Networks, learn, pretrained
@@ -40,24 +43,33 @@ from model_export.personal import fit_personal
 from model_export.ranking import Lesson, fit_floor, fit_ranker
 from model_export.recipe import Recipe, base_model_path
 from model_export.recommend import fit_recommender
+from model_export.routing import fit_margin
 from model_export.steps import Log
 from model_export.vocabulary import Vocabulary, fit
 
 THREADS = 2
+CALIBRATED = 60  # queries whose judged pairs set the level of the cross-encoders' logits
 
 
 def build(
-    recipe: Recipe, data: Path | None, out: Path, report: Path | None = None, merchandising: Path | None = None
+    recipe: Recipe,
+    data: Path | None,
+    out: Path,
+    report: Path | None = None,
+    merchandising: Path | None = None,
+    heavy: Path | None = None,
 ) -> Bundle:
-    """The sealed bundle at `out`, with the shop's rules of `merchandising`, and where asked an HTML report.
+    """The sealed bundle at `out`, with the shop's rules of `merchandising`, and where asked an HTML report, and the
+    cross-encoder's teacher sealed at `heavy`.
 
-    Raises BadInput for data that is missing or broken, GateFailed where a figure is too low; `out` is then as it was.
+    Raises BadInput for data that is missing or broken, GateFailed where a figure is too low; `out` and `heavy` are then
+    as they were.
     """
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(THREADS)
     log = Log()
     started = datetime.now(UTC).isoformat(timespec="seconds")  # when the catalogue was read: later prices are newer
-    with sealing(out) as draft:
+    with sealing(out) as draft, sealing_beside(heavy, out) if heavy else nullcontext() as heavy_draft:
         corpora = load_corpora(recipe, data, log)
         shop = corpora[0]
         ids = {product.product_id for product in shop.products}
@@ -81,6 +93,10 @@ def build(
         if report:
             write_report(report, report_of(recipe, shop, systems, figures, log))
         assess.check(figures["gates"], recipe.gates)
+        if heavy_draft:
+            pairs = judged_pairs(examples, CALIBRATED, recipe.seed)
+            search = open_search(draft.folder, "draft", THREADS)
+            teacher, gained = assess_heavy(recipe, systems, networks.teacher_reranker, pairs, search, log)
         facts = Facts(
             created_at=started,
             aisle_version=__version__,
@@ -91,7 +107,10 @@ def build(
             evaluation=figures | recommended | {"floor": floor, "peak_memory_mb": peak_memory_mb()},
             **catalogue_facts(shop.products, draft.folder),
         )
-        return draft.seal(facts)
+        bundle = draft.seal(facts)
+        if heavy_draft:
+            seal_teacher(teacher, heavy_draft, teacher_facts(facts, teacher, gained))
+        return bundle
 
 
 def peak_memory_mb() -> int:
@@ -139,7 +158,7 @@ def judged_pairs(examples: Examples, queries: int, seed: int) -> tuple[list[tupl
 def export(networks: Networks, examples: Examples, folder: Path, seed: int, log: Log) -> None:
     """encoder/ and reranker/ as int8 ONNX, compared with torch on a few hundred inputs."""
     sample = examples.texts[:200] + examples.queries[:200]
-    pairs, relevant = judged_pairs(examples, 60, seed)
+    pairs, relevant = judged_pairs(examples, CALIBRATED, seed)
     with log.step("export and quantise the encoder") as figures:
         figures |= seal_encoder(networks.student_encoder, folder / "encoder", sample)
     with log.step("export and quantise the reranker") as figures:
@@ -175,13 +194,19 @@ def index(
                 for name in ("encoder", "reranker"):
                     if corpus is not shop:
                         shutil.copytree(folder / name, place / name)
-                write_index(place, corpus.products, rules if corpus is shop else Rules(), -1.0, THREADS, lambda _: None)
+                write_index(
+                    place, corpus.products, rules if corpus is shop else Rules(), Tuned(), THREADS, lambda _: None
+                )
             lessons.append(Lesson(open_search(place, "draft", THREADS).parts, unseen))
         with log.step("fit the ranker") as figures:
             floor = fit_floor(lessons)
-            write_tuned(folder, floor, currency_of(shop.products))
+            write_tuned(folder, Tuned(floor), currency_of(shop.products))
             lessons = [Lesson(replace(parts, floor=floor), queries) for parts, queries in lessons]
             figures |= fit_ranker(lessons, folder / "ranker", recipe.seed)
+    with log.step("fit the margin of the heavy reranker") as figures:
+        unseen_by_networks = [shop.labelled.queries[q] for q in hidden.get(shop.name, [])]
+        figures["margin"] = margin = fit_margin(open_search(folder, "draft", THREADS), unseen_by_networks)
+        write_tuned(folder, Tuned(floor, margin), currency_of(shop.products))
     asked = [text for q, text in shop.labelled.queries.items() if shop.labelled.splits[q] == "train"]
     write_golden(folder, golden_queries(shop.products, asked), THREADS)
     return floor

@@ -30,7 +30,7 @@ CHECK_QUERY = "red runing shoes under 50"
 
 
 def build(arguments: list[str]) -> None:
-    """aisle build RECIPE --data DIR --out BUNDLE [--report FILE.html] [--merchandising FILE]"""
+    """aisle build RECIPE --data DIR --out BUNDLE [--report FILE.html] [--merchandising FILE] [--heavy HEAVY]"""
     parser = Parser("aisle build", epilog="example: aisle build pricerunner --data data --out bundles/pricerunner")
     parser.add_argument(
         "recipe", help="shop (your own data), demo, demo-small, pricerunner, general, online-retail, or a TOML file"
@@ -39,10 +39,11 @@ def build(arguments: list[str]) -> None:
     parser.add_argument("--out", type=Path, required=True, help="the bundle to write")
     parser.add_argument("--report", type=Path, help="also write an HTML report with plots here")
     parser.add_argument("--merchandising", type=Path, help="the shop's rules, a merchandising.toml")
+    parser.add_argument("--heavy", type=Path, help="also seal the cross-encoder's teacher here, for the heavy endpoint")
     given = parser.parse_args(arguments)
     check_report(given.report)
     data = given.data or Settings.from_env().data
-    _build(read_recipe(given.recipe), data, given.out, given.report, given.merchandising)
+    _build(read_recipe(given.recipe), data, given.out, given.report, given.merchandising, given.heavy)
 
 
 def demo(arguments: list[str]) -> None:
@@ -88,12 +89,19 @@ def release(arguments: list[str]) -> None:
     print(json.dumps(manifest))
 
 
-def _build(recipe: Recipe, data: Path | None, out: Path, report: Path | None, merchandising: Path | None) -> None:
+def _build(
+    recipe: Recipe,
+    data: Path | None,
+    out: Path,
+    report: Path | None,
+    merchandising: Path | None = None,
+    heavy: Path | None = None,
+) -> None:
     from model_export.build import (
         build as build_bundle,  # torch takes seconds to import: after the arguments are checked
     )
 
-    build_bundle(recipe, data, out, report, merchandising)
+    build_bundle(recipe, data, out, report, merchandising, heavy)
 
 
 def _built_demo(products: int) -> Path:
@@ -102,7 +110,7 @@ def _built_demo(products: int) -> Path:
     if not (out / MANIFEST).exists():
         recipe = read_recipe("demo" if products >= FULL_DEMO else "demo-small")
         data = msgspec.structs.replace(recipe.data, demo_products=products)
-        _build(msgspec.structs.replace(recipe, data=data), None, out, out.with_name(f"{out.name}.html"), None)
+        _build(msgspec.structs.replace(recipe, data=data), None, out, out.with_name(f"{out.name}.html"))
     return out
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,20 @@ def sealing_reranker(target: Path) -> Iterator[Draft]:
         yield draft
 
 
+@contextmanager
+def sealing_beside(target: Path, bundle: Path) -> Iterator[Draft]:
+    """The same, for the reranker of a search bundle that is built at the same time."""
+    one, other = target.resolve(), bundle.resolve()
+    if one.is_relative_to(other) or other.is_relative_to(one):
+        raise BadInput(f"{target} and {bundle} lie in one another", "choose another --heavy")
+    with ExitStack() as drafts:
+        try:
+            draft = drafts.enter_context(sealing_reranker(target))
+        except BadInput as exc:
+            raise BadInput(exc.detail, "choose another --heavy") from exc
+        yield draft
+
+
 def _is_reranker(target: Path) -> bool:
     try:
         return any(file.path == "reranker.json" for file in read_manifest(target).files)
@@ -76,6 +90,21 @@ def reranker_facts(recipe: str, dim: int, model: dict[str, Any], **more: Any) ->
         "models": {"reranker": model},
     }
     return Facts(aisle_version=__version__, recipe=recipe, dim=dim, **(known | more))
+
+
+def teacher_facts(bundle: Facts, network: CrossEncoder, evaluation: dict[str, Any]) -> Facts:
+    """The facts of the teacher of the reranker of a search `bundle`."""
+    config = network.encoder.config
+    own = {"name": f"{bundle.recipe} teacher", "scheme": "float32", "layers": config.num_hidden_layers}
+    return reranker_facts(
+        bundle.recipe,
+        config.hidden_size,
+        bundle.models["reranker"] | own,
+        created_at=bundle.created_at,
+        data=bundle.data,
+        steps=bundle.steps,
+        evaluation=evaluation,
+    )
 
 
 def seal_teacher(network: CrossEncoder, draft: Draft, facts: Facts) -> Bundle:

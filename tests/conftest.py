@@ -33,7 +33,10 @@ def data_dir(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sealed bundle of 60 demo products, built by the real workshop in seconds; skipped without the export extra."""
+    """A sealed bundle of 60 demo products, built by the real workshop in seconds, and beside it `heavy`, its teacher.
+
+    Skipped without the export extra.
+    """
     pytest.importorskip("torch", reason="builds a bundle: needs the export extra")
     from model_export.build import build
     from model_export.recipe import read_recipe
@@ -42,7 +45,11 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's exporter and LightGBM's converter warn about their own internals
         return build(
-            read_recipe(str(Path(__file__).with_name("tiny.toml"))), None, folder / "bundle", folder / "report.html"
+            read_recipe(str(Path(__file__).with_name("tiny.toml"))),
+            None,
+            folder / "bundle",
+            folder / "report.html",
+            heavy=folder / "heavy",
         ).path
 
 

@@ -21,8 +21,13 @@ TINY = Path(__file__).parent.parent / "tiny.toml"
             ["build", str(TINY), "--out", "bundle", "--report", "no/r.html"],
             "no is not a folder: choose another --report",
         ),
+        (
+            ["build", str(TINY), "--out", "bundle", "--heavy", "bundle/heavy"],
+            "bundle/heavy and bundle lie in one another: choose another --heavy",
+        ),
     ],
 )
+@pytest.mark.filterwarnings("ignore")  # the exporters' own, where they are loaded here first
 def test_a_mistake_is_told_at_once(
     argv: list[str], told: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

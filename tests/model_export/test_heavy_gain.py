@@ -1,0 +1,73 @@
+"""What a heavy reranker gains is measured in the whole search, on answers that can be told by eye."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from world import SharedMeanings, search_world
+
+from aisle.bundle import Bundle, verify_hashes
+from model_export.assess import Judged
+from model_export.heavy_gain import SCALED, STUDENT, TEACHER, gains, heavy_runs
+
+JUDGED = Judged(
+    {"q1": "red circle", "q2": "green star", "q3": "???"}, {"q1": {"c3": 3}, "q2": {"t1": 3}, "q3": {"t2": 3}}
+)
+
+
+class Louder:
+    """The student's opinion on another scale."""
+
+    def score(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
+        scores: NDArray[np.float32] = SharedMeanings().score(query, texts) * 7 - 40
+        return scores
+
+
+class Deluxe:
+    """Likes what is deluxe; all else as the student."""
+
+    def score(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
+        liked = np.array(["deluxe" in text for text in texts])
+        scores: NDArray[np.float32] = SharedMeanings().score(query, texts) + liked.astype(np.float32)
+        return scores
+
+
+def test_another_scale_changes_nothing_once_it_is_the_students(tmp_path: Path) -> None:
+    runs = heavy_runs(search_world(tmp_path), Louder(), JUDGED).runs
+    assert list(runs[STUDENT]["q1"]) == list(runs[TEACHER]["q1"]) == list(runs[SCALED]["q1"])
+    assert list(runs[STUDENT]["q1"])[:3] == ["c1", "c2", "c3"]
+    assert runs[SCALED]["q1"] == pytest.approx(runs[STUDENT]["q1"], abs=1e-5)
+    assert runs[TEACHER]["q1"]["c1"] < 1e-6
+    assert runs[STUDENT]["q3"] == runs[TEACHER]["q3"] == {}  # nothing was asked
+
+
+def test_a_better_opinion_is_a_gain(tmp_path: Path) -> None:
+    found = gains(heavy_runs(search_world(tmp_path), Deluxe(), JUDGED), "dev", seed=7)
+    assert (found["split"], found["queries"]) == ("dev", 3)
+    of_student, of_heavy = found["systems"][STUDENT], found["systems"][TEACHER]
+    assert (of_student["RR@10"], of_heavy["RR@10"]) == (
+        pytest.approx((1 / 3 + 1) / 3, abs=1e-4),
+        pytest.approx(2 / 3, abs=1e-4),
+    )
+    for name in (TEACHER, SCALED):
+        difference, low, high = found["gain_over_student"][name]["RR@10"]
+        assert (difference, low, high) == (pytest.approx(2 / 9, abs=1e-4), 0.0, pytest.approx(2 / 3, abs=1e-4))
+
+
+def test_a_build_seals_its_teacher_with_what_it_gains(tiny_bundle: Path) -> None:
+    heavy, bundle = Bundle.open(tiny_bundle.with_name("heavy")), Bundle.open(tiny_bundle).manifest
+    verify_hashes(heavy)
+    facts = heavy.manifest
+    assert (facts.recipe, facts.dim, facts.n_products, facts.currency) == ("tiny", 384, 0, "")
+    assert (facts.created_at, facts.data, facts.steps) == (bundle.created_at, bundle.data, bundle.steps)
+    model, student = facts.models["reranker"], bundle.models["reranker"]
+    assert model == student | {"name": "tiny teacher", "scheme": "float32", "layers": 6}
+    assert list(facts.evaluation["systems"]) == [STUDENT, TEACHER, SCALED]
+    assert facts.evaluation["queries"] == 4
+    assert list(facts.evaluation["gain_over_student"]) == [TEACHER, SCALED]
+    (step,) = (step for step in bundle.steps if step.name == "assess the heavy reranker")
+    assert step.figures == {name: facts.evaluation["systems"][name]["nDCG@10"] for name in (STUDENT, TEACHER, SCALED)}
+    assert json.loads(heavy.file("reranker.json").read_bytes())["head"] == "sides"
