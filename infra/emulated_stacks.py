@@ -3,7 +3,8 @@
 moto makes versions and aliases through Lambda's API but not from a template: it publishes a version without telling its
 number, knows no alias, publishes before it changes the function that is to be published, and tells no layer's address.
 A stack that a change set updates keeps the outputs it had. Its queues would call functions in containers as soon as a
-message comes: here an event source is only noted, and who tests it polls the queue.
+message comes: here an event source is only noted, and who tests it polls the queue. It names SageMaker's endpoints
+itself, and wants a model in each variant, which one for inference components has not.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from moto.awslambda.models import EventSourceMapping, LambdaBackend, LayerVersio
 from moto.cloudformation.models import ChangeSet, cloudformation_backends
 from moto.cloudformation.parsing import ResourceMap, get_references_from_template
 from moto.core.common_models import CloudFormationModel
+from moto.sagemaker.models import FakeEndpoint, SageMakerModelBackend
 from moto.secretsmanager.models import secretsmanager_backends
 
 
@@ -137,6 +139,7 @@ class EmulatedSecret(CloudFormationModel):
 def complete_stacks() -> None:
     """Teaches this process's moto the rest of it."""
     update, apply = ResourceMap.update, ChangeSet.apply
+    validate_models = SageMakerModelBackend.validate_production_variants
 
     def update_functions_first(stack: ResourceMap, template: dict[str, Any], parameters: Any = None) -> None:
         before, after = stack._resource_json_map, template["Resources"]
@@ -161,6 +164,11 @@ def complete_stacks() -> None:
     def replace_layer(cls: type[LayerVersion], _: object, name: str, resource: Any, account: str, region: str) -> Any:
         return cls.create_from_cloudformation_json(name, resource, account, region)
 
+    def validate_named_models(backend: SageMakerModelBackend, variants: list[dict[str, Any]]) -> None:
+        validate_models(backend, [variant for variant in variants if "ModelName" in variant])
+
+    setattr(SageMakerModelBackend, "validate_production_variants", validate_named_models)  # noqa: B010
+    setattr(FakeEndpoint, "cloudformation_name_type", staticmethod(lambda: "EndpointName"))  # noqa: B010
     LayerVersion.physical_resource_id = property(lambda layer: layer.arn)  # type: ignore[attr-defined]
     setattr(LayerVersion, "update_from_cloudformation_json", classmethod(replace_layer))  # noqa: B010
     setattr(ResourceMap, "update", update_functions_first)  # noqa: B010, mypy knows a method there
