@@ -48,15 +48,15 @@ def aisle_problem(request: Request, exc: Exception) -> Response:
     return _ours(request_id(request), status)
 
 
-def http_problem(request: Request, exc: Exception) -> Response:
+def http_problem(request: Request, exc: Exception, where: str = "GET /docs lists the routes") -> Response:
     """The answer to what the router refuses (404, 405) and to a body that is not declared as JSON (415)."""
     assert isinstance(exc, HTTPException)
     allow = (exc.headers or {}).get("Allow", "")
     detail, remedy = {
-        404: (f"there is no {request.url.path}", "GET /docs lists the routes"),
+        404: (f"there is no {request.url.path}", where),
         405: (f"{request.url.path} does not take {request.method}", f"use {allow}"),
         415: ("the body is not declared as JSON", "send JSON with the header content-type: application/json"),
-    }.get(exc.status_code, (exc.detail, "GET /docs lists the routes"))
+    }.get(exc.status_code, (exc.detail, where))
     return problem(request_id(request), exc.status_code, detail, remedy, allow)
 
 
