@@ -10,7 +10,7 @@ AISLE := .venv/bin/aisle
 ARCHITECTURE = $(shell awk '/^architecture:/ {print $$2}' infra/stages/$(STAGE).yml 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench bench-growth figures layer package deploy rollback infra-tools image clean
+.PHONY: help setup demo test check bench bench-growth figures layer package deploy rollback heavy-image infra-tools image clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,7 +48,7 @@ layer: build/layers/light/$(ARCHITECTURE) ## install what the zip functions shar
 package: setup node_modules/.installed layer ## compile serverless.yml to CloudFormation for STAGE (dev), without an account
 	.venv/bin/python -m infra.package $(STAGE)
 
-deploy: ## put STAGE (dev) into the AWS account of the credentials, REGION us-east-1: an image around BUNDLE, or around what is live; or AISLE_IMAGE
+deploy: ## put STAGE (dev) into the AWS account of the credentials, REGION us-east-1: an image around BUNDLE, or around what is live; or AISLE_IMAGE; AISLE_HEAVY
 	@$(PYTHON) -m infra.credentials $(STAGE)
 	@$(MAKE) --no-print-directory layer node_modules/.installed
 	.venv/bin/python -m infra.deploy $(STAGE) $(BUNDLE)
@@ -56,8 +56,11 @@ deploy: ## put STAGE (dev) into the AWS account of the credentials, REGION us-ea
 rollback: setup ## let the newest older version of search answer in STAGE (dev), or the one that TO names: a version, a bundle id
 	.venv/bin/python -m infra.rollback --stage $(STAGE) $(if $(TO),--to $(TO))
 
-deploy rollback: export AWS_REGION = $(REGION)
-deploy rollback: export AWS_DEFAULT_REGION = $(REGION)
+heavy-image: setup ## build the heavy reranker's image, push it for STAGE (dev) and print the address for AISLE_HEAVY_IMAGE
+	.venv/bin/python -m infra.images.reranker --stage $(STAGE)
+
+deploy rollback heavy-image: export AWS_REGION = $(REGION)
+deploy rollback heavy-image: export AWS_DEFAULT_REGION = $(REGION)
 
 infra-tools: .venv-infra/installed ## make .venv-infra/ with checkov, which reads the templates for what is unsafe
 

@@ -86,6 +86,11 @@ def fill(context: Path, bundle: Bundle) -> None:
     for name in ["manifest.json", *(file.path for file in bundle.manifest.files)]:
         part = "models" if name.partition("/")[0] in MODELS else "catalogue"
         put(bundle.path / name, context / part / name)
+    same_dates(context)
+
+
+def same_dates(context: Path) -> None:
+    """Makes everything in `context` readable by anyone and as old as everything else: equal content, equal layers."""
     for path in [context, *context.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
         os.utime(path, (EPOCH, EPOCH))
