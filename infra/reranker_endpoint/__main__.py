@@ -116,7 +116,7 @@ def _open_scorer(model: Path, config: Config) -> Scorer:
     try:
         from infra.reranker_endpoint.model import open_scorer
     except ImportError as exc:
-        raise MissingExtra(exc.name or "torch", "export") from exc
+        raise MissingExtra(exc.name or "torch", "endpoint") from exc
     return open_scorer(model, config)
 
 

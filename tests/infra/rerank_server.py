@@ -79,7 +79,7 @@ def wait_until(true: Any, seconds: float = START_S) -> None:
 @contextmanager
 def endpoint(command: Sequence[str], port: int, log: Path) -> Iterator[Endpoint]:
     """The process that listens on `port`, killed at the end if it is still there."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     with (
         log.open("wb") as lines,
         subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environment, stderr=lines) as process,
