@@ -254,6 +254,20 @@ def test_each_alarm_watches_what_is_there_tells_people_and_is_explained(template
 
 
 @pytest.mark.slow
+def test_the_dashboard_shows_what_the_alarms_watch(template: Template, stage: str) -> None:
+    body = one(template, "AWS::CloudWatch::Dashboard", "HeavyDashboard")["DashboardBody"]["Fn::Sub"]
+    shown = {metric[1] for widget in json.loads(body)["widgets"] for metric in widget["properties"]["metrics"]}
+    watched = {
+        metric["MetricName"]
+        for name, alarm in alarms(template).items()
+        if "batch" not in name
+        for metric in [alarm, *(part.get("MetricStat", {}).get("Metric", {}) for part in alarm.get("Metrics", []))]
+        if "MetricName" in metric
+    }
+    assert watched <= shown
+
+
+@pytest.mark.slow
 def test_the_schedule_and_the_alarms_keep_the_same_hours(template: Template, stage: str) -> None:
     first, last = values(stage)["heavy_from_hour"], values(stage)["heavy_until_hour"]
     hours = {"dev": "HOUR(asked) >= 0", "prod": f"HOUR(asked) >= {first} AND HOUR(asked) < {last}"}[stage]
