@@ -1,0 +1,126 @@
+"""The endpoint's own batching beside LitServe's: the same model, the same load, in turns.
+
+    PYTHONPATH=. .venv-bench/bin/python benchmarks/batching_peers.py --out benchmarks/results/batching_peers.json
+
+Both serve one scorer, the endpoint's, on one thread of torch, and answer the same rows; so what differs is HTTP, the
+way from there to the model, and how batches are made. LitServe, whose batches are of requests, is tried with several
+sizes, waits and both of its queues, and compared at its best. The load is that of endpoint_load.py. The wide model
+takes most of the time itself; the narrow one stands for a model whose arithmetic is on another device, as on a GPU.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+from measuring import write
+from numpy.typing import NDArray
+from pair_model import WIDTH, requests, right_scores, write_reranker
+from rerank_clients import Load, drive, endpoint_command, free_port, server
+
+CLIENTS, REQUESTS = 50, 300
+NARROW = 32
+WARM_UP_S = 2.0
+
+
+class Setting(NamedTuple):
+    """Of LitServe. `requests` of a batch at most, for which it waits `seconds`; its queue "plain" or "fast"."""
+
+    requests: int
+    seconds: float
+    queue: str
+
+
+SETTINGS = [
+    Setting(8, 0.0, "plain"),
+    Setting(32, 0.0, "plain"),
+    Setting(64, 0.0, "plain"),
+    Setting(32, 0.005, "plain"),
+    Setting(32, 0.02, "plain"),
+    Setting(32, 0.0, "fast"),
+    Setting(32, 0.005, "fast"),
+]
+
+
+class Asking(NamedTuple):
+    bodies: Sequence[bytes]
+    right: Sequence[NDArray[Any]]
+
+    def of(self, command: list[str], port: int, ready: str, path: str, seconds: float) -> Load:
+        """A server under this load, once it has warmed up."""
+        with server(command, f"http://127.0.0.1:{port}{ready}"):
+            drive(port, path, self.bodies, self.right, CLIENTS, WARM_UP_S)
+            return drive(port, path, self.bodies, self.right, CLIENTS, seconds)
+
+
+def main() -> None:
+    parser = ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=10, help="of each turn (default: 10)")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each server (default: 3)")
+    parser.add_argument("--beside", default="", metavar="TEXT", help="what else ran on the machine, for the record")
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    figures = {
+        "clients": CLIENTS,
+        "ran_beside": given.beside,
+        "models": {f"{width} wide": measured(width, given.seconds, given.rounds) for width in (WIDTH, NARROW)},
+    }
+    json.dump(figures, sys.stdout, indent=2)
+    print()
+    write(given.out, figures)
+
+
+def measured(width: int, seconds: float, rounds: int) -> dict[str, Any]:
+    with TemporaryDirectory() as place:
+        source, heavy = Path(place, "source"), Path(place, "heavy")
+        write_reranker(source, heavy, width)
+        asked = requests(REQUESTS)
+        asking = Asking([one.body for one in asked], right_scores(source, asked))
+        tried = {setting: of_litserve(asking, heavy, setting, seconds) for setting in SETTINGS}
+        best = max(tried, key=lambda setting: pairs_a_second(tried[setting]))
+        turns = [
+            (of_endpoint(asking, heavy, seconds), of_litserve(asking, heavy, best, seconds)) for _ in range(rounds)
+        ]
+    ratios = [pairs_a_second(ours) / pairs_a_second(theirs) for ours, theirs in turns]
+    return {
+        "litserve_tried": [{**setting._asdict(), **summary(load)} for setting, load in tried.items()],
+        "litserve_best": best._asdict(),
+        "aisle": [summary(ours) for ours, _ in turns],
+        "litserve": [summary(theirs) for _, theirs in turns],
+        "pairs_a_second_ratio": round(statistics.median(ratios), 2),
+        "p50_ratio": round(statistics.median(middle(theirs) / middle(ours) for ours, theirs in turns), 2),
+    }
+
+
+def of_endpoint(asking: Asking, heavy: Path, seconds: float) -> Load:
+    port = free_port()
+    return asking.of(endpoint_command(sys.executable, heavy, port), port, "/ping", "/rerank", seconds)
+
+
+def of_litserve(asking: Asking, heavy: Path, setting: Setting, seconds: float) -> Load:
+    port = free_port()
+    command = [sys.executable, "benchmarks/litserve_reranker.py", str(heavy), str(port), *map(str, setting)]
+    return asking.of(command, port, "/health", "/predict", seconds)
+
+
+def pairs_a_second(load: Load) -> float:
+    return load.pairs / load.seconds
+
+
+def middle(load: Load) -> float:
+    return statistics.median(load.taken_ms)
+
+
+def summary(load: Load) -> dict[str, object]:
+    kept = ("requests_a_second", "pairs_a_second", "ms", "refused", "lost", "wrong")
+    return {name: value for name, value in load.figures().items() if name in kept}
+
+
+if __name__ == "__main__":
+    main()
