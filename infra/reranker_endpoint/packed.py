@@ -52,11 +52,16 @@ def flash(starts: Tensor, longest: int) -> Attend:
 
 
 class Group(NamedTuple):
-    """Sequences of like length as a block. `rows`: (n, longest) where each token lies, the last one repeated as
-    padding; `hidden`: (n, 1, 1, longest), False on padding, None where there is none."""
+    """Sequences of like length as a block of (n, longest) tokens.
+
+    `rows`: (n, longest) where each lies, the last one of a sequence repeated as padding. `shown`: (n, 1, 1, longest),
+    False on padding, None where there is none. `real`: which of the flat block are no padding; `back`: where they lie.
+    """
 
     rows: Tensor
-    hidden: Tensor | None
+    shown: Tensor | None
+    real: Tensor
+    back: Tensor
 
 
 def padded(lengths: NDArray[np.int64], device: torch.device) -> Attend:
@@ -65,14 +70,10 @@ def padded(lengths: NDArray[np.int64], device: torch.device) -> Attend:
 
     def attend(projected: Tensor) -> Tensor:
         seen = torch.empty_like(projected[:, 0], memory_format=torch.contiguous_format)
-        for rows, hidden in groups:
+        for rows, shown, real, back in groups:
             query, key, value = projected[rows].permute(2, 0, 3, 1, 4)  # each (n, heads, longest, head_dim)
-            block = scaled_dot_product_attention(query, key, value, attn_mask=hidden).transpose(1, 2)
-            if hidden is None:
-                seen[rows] = block
-            else:
-                real = hidden[:, 0, 0]
-                seen[rows[real]] = block[real]
+            block = scaled_dot_product_attention(query, key, value, attn_mask=shown).transpose(1, 2)
+            seen[back] = block.flatten(0, 1)[real]
         return seen
 
     return attend
@@ -91,10 +92,10 @@ def _group(lengths: NDArray[np.int64], members: NDArray[np.int64], device: torch
     own = lengths[members]
     first = (np.cumsum(lengths) - lengths)[members]
     places = np.arange(own.max())
-    rows = torch.from_numpy(first[:, None] + np.minimum(places, own[:, None] - 1)).to(device)
-    if own.min() == own.max():
-        return Group(rows, None)
-    return Group(rows, torch.from_numpy(places < own[:, None])[:, None, None].to(device))
+    rows, shown = first[:, None] + np.minimum(places, own[:, None] - 1), places < own[:, None]
+    needed = (rows, shown[:, None, None], np.flatnonzero(shown), rows[shown])
+    group = Group(*(torch.from_numpy(each).to(device) for each in needed))
+    return group._replace(shown=None) if shown.all() else group
 
 
 class PackedLayer(nn.Module):

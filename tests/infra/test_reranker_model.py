@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from torch.nn.functional import normalize, scaled_dot_product_attention
-from transformers import DistilBertConfig, PretrainedConfig, RobertaConfig
+from transformers import BertModel, DistilBertConfig, PretrainedConfig, RobertaConfig
 from world_heavy import (
     SIZES,
     TOKENS,
@@ -30,7 +30,7 @@ from aisle.sealing import sealing
 from aisle.text import fold
 from infra.reranker_endpoint.model import TorchScorer, open_scorer
 from infra.reranker_endpoint.networks import PackedNetwork, PaddedNetwork
-from infra.reranker_endpoint.packed import Attend, alike, has_flash
+from infra.reranker_endpoint.packed import Attend, PackedEncoder, alike, flash, has_flash
 from infra.reranker_endpoint.packed import padded as padded_attention
 from infra.reranker_endpoint.waiting import Pair
 from model_export.heavy import reranker_facts, seal_hub
@@ -109,10 +109,10 @@ def test_a_pair_has_one_score_in_whatever_company(kind: str, tmp_path: Path) -> 
         other = DistilBertConfig(len(TOKENS), 64, dim=32, n_layers=2, n_heads=4, hidden_dim=64, num_labels=1)
         sealed_hub(tmp_path / "heavy", tmp_path / "source", bert() if kind == "packed" else other)
     scorer, random = scorer_of(tmp_path / "heavy"), np.random.default_rng(1)
-    texts = [" ".join(random.choice(WORDS, n)) for n in random.integers(1, 60, 400)]
+    texts = [" ".join(random.choice(WORDS, n)) for n in random.integers(1, 60, 150)]
     pairs = [pair for query in ("red", "blue winter coat") for pair in scorer.tokenise(query, texts)]
-    alone = np.concatenate([scorer.launch([pair])() for pair in pairs[::40]])
-    assert np.abs(scorer.launch(pairs)()[::40] - alone).max() < 1e-5
+    alone = np.concatenate([scorer.launch([pair])() for pair in pairs[::20]])
+    assert np.abs(scorer.launch(pairs)()[::20] - alone).max() < 1e-5
     back = random.permutation(len(pairs))
     assert np.abs(scorer.launch([pairs[i] for i in back])() - scorer.launch(pairs)()[back]).max() < 1e-5
 
@@ -153,6 +153,16 @@ def test_attention_stays_inside_each_sequence_as_flash_attention_has_it() -> Non
         query, key, value = projected[start:stop].permute(1, 2, 0, 3)  # (heads, length, head_dim)
         wanted = scaled_dot_product_attention(query[None], key[None], value[None])[0].transpose(0, 1)
         assert (seen[start:stop] - wanted).abs().max() < 1e-5
+
+
+def test_flash_attention_is_called_as_the_installed_torch_has_it() -> None:
+    """On shapes alone, which need no GPU: the whole encoder in bfloat16 with `varlen_attn` inside."""
+    with torch.device("meta"):
+        network: torch.nn.Module = BertModel(bert())
+        encoder = PackedEncoder(network.to(torch.bfloat16))
+        ids, starts = torch.zeros(70, dtype=torch.int32), torch.zeros(4, dtype=torch.int32)
+        tokens = encoder(ids, ids, ids, flash(starts, longest=30))
+    assert (tokens.shape, tokens.dtype) == ((70, 32), torch.bfloat16)
 
 
 def test_groups_hold_like_lengths_and_every_sequence_once() -> None:
