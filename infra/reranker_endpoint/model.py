@@ -64,7 +64,7 @@ def open_scorer(folder: Path, config: Budget, device: str | None = None) -> Torc
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     try:
         reading = msgspec.json.decode(bundle.file("reranker.json").read_bytes(), type=Reading)
-        network = _network(folder, reading, place)
+        network = open_network(folder, reading, place, fastest(place))
         tokenizer = Tokenizer.from_file(str(bundle.file("tokenizer.json")))
     except BundleError:
         raise
@@ -117,9 +117,14 @@ class TorchScorer:
             return logits
 
 
-def _network(folder: Path, reading: Reading, device: torch.device) -> Network:
+def fastest(device: torch.device) -> torch.dtype:
+    """bfloat16 on a GPU that computes in it, else float32."""
     fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    dtype = torch.bfloat16 if fast else torch.float32
+    return torch.bfloat16 if fast else torch.float32
+
+
+def open_network(folder: Path, reading: Reading, device: torch.device, dtype: torch.dtype) -> Network:
+    """The network of a sealed folder. Raises what transformers, safetensors and torch raise."""
     config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     network: nn.Module
     if reading.head == "sides":

@@ -28,7 +28,7 @@ from aisle.errors import BundleError
 from aisle.onnx import padded, pair_sides
 from aisle.sealing import sealing
 from aisle.text import fold
-from infra.reranker_endpoint.model import TorchScorer, open_scorer
+from infra.reranker_endpoint.model import Reading, TorchScorer, open_network, open_scorer
 from infra.reranker_endpoint.networks import PackedNetwork, PaddedNetwork
 from infra.reranker_endpoint.packed import Attend, PackedEncoder, alike, flash, has_flash
 from infra.reranker_endpoint.packed import padded as padded_attention
@@ -55,6 +55,10 @@ def logits(scorer: TorchScorer, query: str, texts: Sequence[str]) -> NDArray[np.
 def roberta() -> RobertaConfig:
     own = {"max_position_embeddings": 66, "type_vocab_size": 1, "pad_token_id": 1}
     return RobertaConfig(len(TOKENS), num_labels=1, **(SIZES | own))
+
+
+def distilbert() -> DistilBertConfig:
+    return DistilBertConfig(len(TOKENS), 64, dim=32, n_layers=2, n_heads=4, hidden_dim=64, num_labels=1)
 
 
 def test_the_endpoint_says_what_the_teacher_says(tmp_path: Path) -> None:
@@ -90,7 +94,7 @@ def test_packed_is_what_transformers_computes_padded(config: PretrainedConfig, t
 
 
 def test_another_family_runs_as_transformers_has_it(tmp_path: Path) -> None:
-    config = DistilBertConfig(len(TOKENS), 64, dim=32, n_layers=2, n_heads=4, hidden_dim=64, num_labels=1)
+    config = distilbert()
     model = published(tmp_path / "source", config)
     seal_hub(str(tmp_path / "source"), tmp_path / "heavy")
     scorer = scorer_of(tmp_path / "heavy")
@@ -106,8 +110,7 @@ def test_a_pair_has_one_score_in_whatever_company(kind: str, tmp_path: Path) -> 
     if kind == "sides":
         sealed_teacher(tmp_path / "heavy")
     else:
-        other = DistilBertConfig(len(TOKENS), 64, dim=32, n_layers=2, n_heads=4, hidden_dim=64, num_labels=1)
-        sealed_hub(tmp_path / "heavy", tmp_path / "source", bert() if kind == "packed" else other)
+        sealed_hub(tmp_path / "heavy", tmp_path / "source", bert() if kind == "packed" else distilbert())
     scorer, random = scorer_of(tmp_path / "heavy"), np.random.default_rng(1)
     texts = [" ".join(random.choice(WORDS, n)) for n in random.integers(1, 60, 150)]
     pairs = [pair for query in ("red", "blue winter coat") for pair in scorer.tokenise(query, texts)]
@@ -163,6 +166,25 @@ def test_flash_attention_is_called_as_the_installed_torch_has_it() -> None:
         ids, starts = torch.zeros(70, dtype=torch.int32), torch.zeros(4, dtype=torch.int32)
         tokens = encoder(ids, ids, ids, flash(starts, longest=30))
     assert (tokens.shape, tokens.dtype) == ((70, 32), torch.bfloat16)
+
+
+@pytest.mark.parametrize("kind", ["sides", "bert", "xlm-roberta", "distilbert"])
+def test_bfloat16_says_nearly_the_same(kind: str, tmp_path: Path) -> None:
+    if kind == "sides":
+        sealed_teacher(tmp_path / "heavy")
+    else:
+        config = {"bert": bert(), "xlm-roberta": xlm_roberta(), "distilbert": distilbert()}[kind]
+        sealed_hub(tmp_path / "heavy", tmp_path / "source", config)
+    reading = Reading("sides" if kind == "sides" else "classification", 64, fold=False)
+    exact, rounded = (
+        open_network(tmp_path / "heavy", reading, torch.device("cpu"), dtype)
+        for dtype in (torch.float32, torch.bfloat16)
+    )
+    pairs = scorer_of(tmp_path / "heavy").tokenise(QUERY, TEXTS)
+    with torch.inference_mode():
+        wanted, logits = exact(pairs), rounded(pairs).float()
+    assert 0 < (logits - wanted).abs().max() < 0.1
+    assert torch.corrcoef(torch.stack([wanted, logits]))[0, 1] > 0.98
 
 
 def test_groups_hold_like_lengths_and_every_sequence_once() -> None:
