@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,10 @@ PADDED_TOKENS = 4096  # run at once where padding is computed, padding counted
 
 
 class PackedNetwork(nn.Module):
-    """Pairs to logits without padding. `head`: of (total, dim) tokens, (total,) segments and (n + 1,) starts."""
+    """Pairs to logits without padding.
+
+    `head`: of (total, dim) tokens, (total,) segments and (n + 1,) starts. The segments of pair i are 2 i and 2 i + 1.
+    """
 
     def __init__(self, encoder: PackedEncoder, head: nn.Module, types: bool, device: torch.device) -> None:
         super().__init__()
@@ -33,18 +37,22 @@ class PackedNetwork(nn.Module):
         lengths = np.array([len(pair.ids) for pair in pairs])
         total, starts = int(lengths.sum()), np.concatenate([[0], np.cumsum(lengths)])
         sent = np.empty(3 * total + len(starts), np.int32)  # one copy for all of it
-        sent[:total] = np.concatenate([pair.ids for pair in pairs])
-        sent[total : 2 * total] = np.arange(total) - np.repeat(starts[:-1], lengths) + self.encoder.first_position
-        sent[2 * total : 3 * total] = np.concatenate([pair.types for pair in pairs]) + np.repeat(
-            2 * np.arange(len(pairs)), lengths
-        )
+        ids, positions, segments = sent[: 3 * total].reshape(3, total)
+        ids[:] = np.fromiter(chain.from_iterable(pair.ids for pair in pairs), np.int32, total)
+        positions[:] = np.arange(total) - np.repeat(starts[:-1], lengths) + self.encoder.first_position
+        segments[:] = np.fromiter(chain.from_iterable(pair.types for pair in pairs), np.int32, total)
+        segments += np.repeat(2 * np.arange(len(pairs), dtype=np.int32), lengths)
         sent[3 * total :] = starts
-        here = to_device(sent, self.device)
-        ids, positions, segments = here[: 3 * total].view(3, total)
-        begins = here[3 * total :]
-        attend = flash(begins, int(lengths.max())) if self.flash else padded(lengths, self.device)
+        return self._logits(to_device(sent, self.device), lengths)
+
+    def _logits(self, sent: Tensor, lengths: NDArray[np.int64]) -> Tensor:
+        """`sent`: ids, positions and segments of all tokens, and where each pair begins and the last one ends."""
+        total = int(lengths.sum())
+        ids, positions, segments = sent[: 3 * total].view(3, total)
+        starts = sent[3 * total :]
+        attend = flash(starts, int(lengths.max())) if self.flash else padded(lengths, self.device)
         types = segments % 2 if self.types else torch.zeros_like(segments)
-        logits: Tensor = self.head(self.encoder(ids, types, positions, attend), segments, begins)
+        logits: Tensor = self.head(self.encoder(ids, types, positions, attend), segments, starts)
         return logits
 
 
