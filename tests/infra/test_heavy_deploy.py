@@ -6,6 +6,7 @@ instance type of the last years, so another one stands for ml.g6.xlarge.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from aisle.bundle import Bundle, Facts, verify_hashes
 from aisle.errors import AisleError
 from aisle.sealing import sealing
 from infra.heavy import bring, heavy
+from infra.images.reranker import DOCKERFILE, fill
 from infra.package import OSLS, ROOT, osls
 
 UNMADE_HEAVY = {
@@ -129,6 +131,14 @@ def test_a_stage_without_a_heavy_reranker_takes_none(tmp_path: Path) -> None:
     assert refused(switched_on=False, AISLE_HEAVY="somewhere") == (
         'AISLE_HEAVY is given and dev has no heavy reranker: write heavy: "on" in infra/stages/dev.yml, or leave it out'
     )
+
+
+def test_the_image_is_built_from_what_its_dockerfile_copies_and_nothing_else(tmp_path: Path) -> None:
+    fill(tmp_path)
+    copies = re.findall(r"^COPY (?!--from)(\S+) ", (tmp_path / DOCKERFILE).read_text(), re.MULTILINE)
+    assert [name for name in copies if not (tmp_path / name).exists()] == []
+    assert {name.partition("/")[0] for name in copies} == {path.name for path in tmp_path.iterdir()}
+    assert [path for path in tmp_path.rglob("*") if path.stat().st_mtime or "__pycache__" in path.parts] == []
 
 
 @pytest.mark.slow
