@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.error import URLError
@@ -57,9 +58,12 @@ class Load(NamedTuple):
 
 @contextmanager
 def server(command: Sequence[str], ready: str) -> Iterator[subprocess.Popen[bytes]]:
-    """The process of a server from when the address `ready` answers 200, ended by SIGTERM; one thread a library."""
+    """The process of a server from when the address `ready` answers 200, ended by SIGTERM; one thread a library.
+
+    What it has started itself is killed with it: LitServe's workers outlive their parent.
+    """
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": "."}
-    process = subprocess.Popen(command, env=environment)
+    process = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
         until = time.monotonic() + START_S
         while not _answers(ready):
@@ -70,6 +74,8 @@ def server(command: Sequence[str], ready: str) -> Iterator[subprocess.Popen[byte
     finally:
         process.terminate()
         process.wait(START_S)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _answers(address: str) -> bool:

@@ -27,6 +27,7 @@ from infra.reranker_endpoint.server import Service, build_app
 MODEL = Path("/opt/ml/model")  # where SageMaker unpacks a model
 PORT = 8080  # that SageMaker asks
 LAST_ANSWERS_S = 2  # for what is still being sent when all is answered or refused
+KEPT_S = 75  # an idle connection: longer than callers keep theirs, or they would find it closed as they ask
 BACKLOG = 2048  # connections
 
 
@@ -84,6 +85,7 @@ class DrainingServer(uvicorn.Server):
             access_log=False,
             lifespan="off",
             server_header=False,
+            timeout_keep_alive=KEPT_S,
             timeout_graceful_shutdown=LAST_ANSWERS_S,
         )
         super().__init__(options)
