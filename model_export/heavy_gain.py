@@ -70,7 +70,9 @@ def assess_heavy(
         judged = systems.judged.spread(recipe.data.judged_lists)
         runs = heavy_runs(search, heavy, judged)
         found = gains(runs, recipe.data.judged_on, recipe.seed)
-        figures |= {name: mean[recipe.gates.measure] for name, mean in found["systems"].items()}
+        measure = recipe.gates.measure
+        figures |= {name: mean[measure] for name, mean in found["systems"].items()}
+        figures |= {f"gain of {name}": gain[measure] for name, gain in found["gain_over_student"].items()}
     return heavy, found
 
 

@@ -3,15 +3,21 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from world import SharedMeanings, search_world
+from world_heavy import teacher
 
 from aisle.bundle import Bundle, verify_hashes
-from model_export.assess import Judged
-from model_export.heavy_gain import SCALED, STUDENT, TEACHER, gains, heavy_runs
+from model_export.assess import Judged, Systems
+from model_export.heavy_gain import SCALED, STUDENT, TEACHER, assess_heavy, gains, heavy_runs
+from model_export.recipe import read_recipe
+from model_export.steps import Log
+
+TINY = Path(__file__).parent.parent / "tiny.toml"
 
 JUDGED = Judged(
     {"q1": "red circle", "q2": "green star", "q3": "???"}, {"q1": {"c3": 3}, "q2": {"t1": 3}, "q3": {"t2": 3}}
@@ -57,6 +63,29 @@ def test_a_better_opinion_is_a_gain(tmp_path: Path) -> None:
         assert (difference, low, high) == (pytest.approx(2 / 9, abs=1e-4), 0.0, pytest.approx(2 / 3, abs=1e-4))
 
 
+def test_the_step_tells_means_and_gains_and_gives_the_calibrated_teacher(tmp_path: Path) -> None:
+    recipe, log, network = read_recipe(str(TINY)), Log(), teacher()
+    pairs = [("red shoe", text) for text in ("red shoe", "blue hat", "green coat", "wool hat", "red coat", "64gb")]
+    relevant = network.score_pairs(pairs).argsort().argsort() > 2  # the better half
+    heavy, found = assess_heavy(
+        recipe, Systems(JUDGED), network, (pairs, relevant.tolist()), search_world(tmp_path), log
+    )
+    assert heavy.score("red circle", ["red circle", "blue star"]).shape == (2,)
+    assert (
+        np.abs(heavy.score_pairs(pairs)).mean() > np.abs(network.score_pairs(pairs)).mean()
+    )  # log-odds of what is plain
+    (step,) = log.steps
+    assert (step.name, step.figures) == ("assess the heavy reranker", told(found))
+
+
+def told(evaluation: dict[str, Any]) -> dict[str, object]:
+    """What the step says of it: the gates' measure."""
+    means, gained = evaluation["systems"], evaluation["gain_over_student"]
+    return {name: mean["nDCG@10"] for name, mean in means.items()} | {
+        f"gain of {name}": gained[name]["nDCG@10"] for name in (TEACHER, SCALED)
+    }
+
+
 def test_a_build_seals_its_teacher_with_what_it_gains(tiny_bundle: Path) -> None:
     heavy, bundle = Bundle.open(tiny_bundle.with_name("heavy")), Bundle.open(tiny_bundle).manifest
     verify_hashes(heavy)
@@ -69,5 +98,5 @@ def test_a_build_seals_its_teacher_with_what_it_gains(tiny_bundle: Path) -> None
     assert facts.evaluation["queries"] == 4
     assert list(facts.evaluation["gain_over_student"]) == [TEACHER, SCALED]
     (step,) = (step for step in bundle.steps if step.name == "assess the heavy reranker")
-    assert step.figures == {name: facts.evaluation["systems"][name]["nDCG@10"] for name in (STUDENT, TEACHER, SCALED)}
+    assert step.figures == told(facts.evaluation)
     assert json.loads(heavy.file("reranker.json").read_bytes())["head"] == "sides"
