@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -208,6 +209,7 @@ def _finite(logits: Logits) -> Logits:
     return logits
 
 
-def _probabilities(logits: Sequence[float] | Logits) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _probabilities(logits: Logits) -> NDArray[np.float64]:
     """Scores in 0..1, without overflow at either end."""
-    return np.exp(-np.logaddexp(0, -np.asarray(logits, np.float64)))
+    scores: NDArray[np.float64] = np.exp(-np.logaddexp(0, -logits.astype(np.float64)))
+    return scores
