@@ -2,10 +2,10 @@
 
     PYTHONPATH=. .venv-bench/bin/python benchmarks/batching_peers.py --out benchmarks/results/batching_peers.json
 
-Both serve one scorer, the endpoint's, on one thread of torch, and answer the same rows; so what differs is HTTP, the
-way from there to the model, and how batches are made. LitServe, whose batches are of requests, is tried with several
-sizes, waits and both of its queues, and compared at its best. The load is that of endpoint_load.py. The wide model
-takes most of the time itself; the narrow one stands for a model whose arithmetic is on another device, as on a GPU.
+Both serve one scorer and answer the same rows; so what differs is HTTP, the way from there to the model, and how
+batches are made. The scorer is the endpoint's own, around a small model on one thread of torch, and then a device that
+takes no processor (clocked_device.py), as a GPU would not. LitServe, whose batches are of requests, is tried with
+several sizes, waits and both of its queues, and compared at its best. The load is that of endpoint_load.py.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+from clocked_device import right_checksums
 from measuring import write
 from numpy.typing import NDArray
-from pair_model import WIDTH, requests, right_scores, write_reranker
+from pair_model import requests, right_scores, write_reranker
 from rerank_clients import Load, drive, endpoint_command, free_port, server
 
 CLIENTS, REQUESTS = 50, 300
-NARROW = 32
+KINDS = ("torch", "clocked")
 WARM_UP_S = 2.0
 
 
@@ -42,13 +43,13 @@ SETTINGS = [
     Setting(32, 0.0, "plain"),
     Setting(64, 0.0, "plain"),
     Setting(32, 0.005, "plain"),
-    Setting(32, 0.02, "plain"),
-    Setting(32, 0.0, "fast"),
     Setting(32, 0.005, "fast"),
 ]
 
 
 class Asking(NamedTuple):
+    kind: str
+    heavy: Path
     bodies: Sequence[bytes]
     right: Sequence[NDArray[Any]]
 
@@ -69,24 +70,24 @@ def main() -> None:
     figures = {
         "clients": CLIENTS,
         "ran_beside": given.beside,
-        "models": {f"{width} wide": measured(width, given.seconds, given.rounds) for width in (WIDTH, NARROW)},
+        "scorers": {kind: measured(kind, given.seconds, given.rounds) for kind in KINDS},
     }
     json.dump(figures, sys.stdout, indent=2)
     print()
     write(given.out, figures)
 
 
-def measured(width: int, seconds: float, rounds: int) -> dict[str, Any]:
+def measured(kind: str, seconds: float, rounds: int) -> dict[str, Any]:
+    """`kind` of scorer: "torch" or "clocked"."""
     with TemporaryDirectory() as place:
         source, heavy = Path(place, "source"), Path(place, "heavy")
-        write_reranker(source, heavy, width)
+        write_reranker(source, heavy)
         asked = requests(REQUESTS)
-        asking = Asking([one.body for one in asked], right_scores(source, asked))
-        tried = {setting: of_litserve(asking, heavy, setting, seconds) for setting in SETTINGS}
+        right = right_scores(source, asked) if kind == "torch" else right_checksums(heavy, asked)
+        asking = Asking(kind, heavy, [one.body for one in asked], right)
+        tried = {setting: of_litserve(asking, setting, seconds) for setting in SETTINGS}
         best = max(tried, key=lambda setting: pairs_a_second(tried[setting]))
-        turns = [
-            (of_endpoint(asking, heavy, seconds), of_litserve(asking, heavy, best, seconds)) for _ in range(rounds)
-        ]
+        turns = [(of_endpoint(asking, seconds), of_litserve(asking, best, seconds)) for _ in range(rounds)]
     ratios = [pairs_a_second(ours) / pairs_a_second(theirs) for ours, theirs in turns]
     return {
         "litserve_tried": [{**setting._asdict(), **summary(load)} for setting, load in tried.items()],
@@ -98,14 +99,19 @@ def measured(width: int, seconds: float, rounds: int) -> dict[str, Any]:
     }
 
 
-def of_endpoint(asking: Asking, heavy: Path, seconds: float) -> Load:
+def of_endpoint(asking: Asking, seconds: float) -> Load:
     port = free_port()
-    return asking.of(endpoint_command(sys.executable, heavy, port), port, "/ping", "/rerank", seconds)
+    if asking.kind == "torch":
+        command = endpoint_command(sys.executable, asking.heavy, port)
+    else:
+        command = [sys.executable, "benchmarks/clocked_device.py", str(asking.heavy), str(port)]
+    return asking.of(command, port, "/ping", "/rerank", seconds)
 
 
-def of_litserve(asking: Asking, heavy: Path, setting: Setting, seconds: float) -> Load:
+def of_litserve(asking: Asking, setting: Setting, seconds: float) -> Load:
     port = free_port()
-    command = [sys.executable, "benchmarks/litserve_reranker.py", str(heavy), str(port), *map(str, setting)]
+    told = [str(asking.heavy), str(port), *map(str, setting), asking.kind]
+    command = [sys.executable, "benchmarks/litserve_reranker.py", *told]
     return asking.of(command, port, "/health", "/predict", seconds)
 
 

@@ -26,7 +26,7 @@ from aisle.sealing import sealing
 SPECIAL = ("[PAD]", "[CLS]", "[SEP]")
 WORDS = tuple(f"word{number}" for number in range(1000))
 MAX_TOKENS = 128
-LAYERS, WIDTH = 2, 128  # of the model, unless told otherwise
+LAYERS, WIDTH = 2, 128
 SPREAD = 0.2  # standard deviation of the weights
 LISTS = (1, 2, 5, 10, 20, 30, 50)  # texts of a request, equally often
 LONGEST = 60  # words of a text; short ones are more frequent
@@ -53,7 +53,7 @@ def _text(chance: random.Random, longest: int) -> str:
     return " ".join(chance.choices(WORDS, k=1 + int(longest * chance.random() ** 2)))
 
 
-def write_reranker(source: Path, heavy: Path, width: int = WIDTH) -> None:
+def write_reranker(source: Path, heavy: Path) -> None:
     """A model as transformers keeps it at `source`, sealed for the endpoint at `heavy`."""
     torch.manual_seed(7)
     sizes = {
@@ -75,7 +75,7 @@ def write_reranker(source: Path, heavy: Path, width: int = WIDTH) -> None:
         languages=[],
         currency="",
         n_products=0,
-        dim=width,
+        dim=WIDTH,
     )
     with sealing(heavy) as draft:
         for name in ("config.json", "model.safetensors", "tokenizer.json"):
