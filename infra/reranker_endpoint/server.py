@@ -8,6 +8,7 @@ the device works.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Coroutine, Iterator
@@ -66,6 +67,8 @@ class Service:
         """Warms up, then answers. Raises ModelFault where the model has no scores to give."""
         begun = time.perf_counter()
         warm_up(scorer)
+        gc.collect()
+        gc.freeze()  # torch and transformers are a million objects: looking through them again stops all for 0.25 s
         batcher = Batcher(scorer, self.config.max_queue_tokens, self.metrics)
         self.metrics.queue_tokens.set_function(lambda: batcher.queue_tokens)
         self._scorer, self._batcher = scorer, batcher
