@@ -66,7 +66,7 @@ def read_scores(body: bytes, count: int) -> NDArray[np.float32]:
     """(count,) float32 logits from TEI's bare list of index and score. Raises Untrue for anything else."""
     try:
         scored = msgspec.json.decode(body, type=list[TextScore])
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise Untrue("no list of index and score") from exc
     if sorted(one.index for one in scored) != list(range(count)):
         raise Untrue(f"not the indexes 0 to {count - 1}, each once")

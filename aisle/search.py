@@ -27,7 +27,7 @@ from aisle.timings import Clock, Timings
 from aisle.types import FACETS, Filters, Hit, Product, ProductResponse, Range, SearchRequest, SearchResponse
 from aisle.variety import VARIED, varied
 
-HEAVY_CHARS = 2000  # of a text; cross-encoders read less than that
+HEAVY_CHARS = 4000  # of a text; a cross-encoder of 512 tokens reads less than that
 LEAST_SHARE = 0.5  # of the best score, to take part in another order: by price, cheap accessories would win otherwise
 
 

@@ -3,7 +3,7 @@
     python -m infra.faulty_endpoint 8080
 
 Each fault is an endpoint of that name, `/endpoints/slow/invocations`. Those that hold the connection do so until they
-are let go (`Endpoint.released`) or `hold_s` have passed, so an answer that came before was not waited for.
+are let go (`Endpoint.released`) or `hold_s` have passed.
 """
 
 from __future__ import annotations
@@ -150,8 +150,10 @@ def web_page(call: Call) -> None:
 
 def endless(call: Call) -> None:
     call.wfile.write(HEADERS + b"Content-Length: 99999999\r\n\r\n")
-    while not call.server.released.is_set():
-        call.wfile.write(b"[" * 65536)
+    for _ in range(int(call.server.hold_s / 0.02)):
+        call.wfile.write(b"[" * 1024)
+        if call.server.released.wait(0.02):
+            break
     call.close_connection = True
 
 

@@ -138,6 +138,7 @@ def test_scores_come_back_in_the_order_of_the_texts() -> None:
         b"{}",
         b"\xff\xfe",
         b'{"index": 0, "score": 1}',
+        b'[{"index": 0, "score": 1, "x": ' + b"[" * 100_000,
         answer((0, 1.0)),
         answer((0, 1.0), (1, 1.0), (2, 1.0)),
         answer((0, 1.0), (0, 1.0)),
