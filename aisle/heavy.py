@@ -1,8 +1,8 @@
 """The heavy reranker as search sees it: a far larger cross-encoder elsewhere, which may be slow, absent or wrong.
 
 Search never needs it. The student has ordered the candidates before; here is told which orders deserve a second
-opinion, what an answer must look like to be believed, and how its logits come to the student's scale, which the learned
-order knows. This module knows no endpoint and no clock.
+opinion, and what an answer must look like to be believed. Its logits are log-odds, as the student's are, so the learned
+order takes them in their place. This module knows no endpoint and no clock.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from aisle.types import Rerank, TextScore
 
-STEADY = 1e-6  # a spread of logits below which they say nothing
 MOST = 1e6  # no logit is as large
 
 Opinion = Callable[[], NDArray[np.float32] | None]
@@ -46,20 +45,15 @@ class HeavyRoute:
 
 
 def margin(scores: NDArray[np.float32]) -> float:
-    """0..1: how far the first place is from the second; `scores` in 0..1, best first. 1 where there is no second."""
-    return float(scores[0] - scores[1]) if len(scores) > 1 else 1.0
+    """0..1: how surely the first is better than the second; `scores` in 0..1, best first. 1 where there is no second.
 
-
-def on_scale(heavy: NDArray[np.float32], student: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`heavy` logits moved and stretched to the mean and the spread of the `student`'s of the same rows, (n,) float32.
-
-    Their order is kept. So the learned order reads any cross-encoder as if it were the student it was fitted with.
+    2p - 1, p being the chance that the first wins where the scores are chances of being relevant (Bradley and Terry,
+    Biometrika 1952). Near 0 and 1, where scores are crowded, it tells more than their difference.
     """
-    spread = float(heavy.std())
-    if spread < STEADY:
-        return student
-    scaled: NDArray[np.float32] = (heavy - heavy.mean()) / spread * student.std() + student.mean()
-    return scaled.astype(np.float32)
+    if len(scores) < 2:
+        return 1.0
+    first, second = scores[:2].astype(np.float64).clip(1e-9, 1 - 1e-9)
+    return float((first - second) / (first + second - 2 * first * second))
 
 
 def read_scores(body: bytes, count: int) -> NDArray[np.float32]:

@@ -19,7 +19,7 @@ from msgspec import UNSET
 from numpy.typing import NDArray
 
 from aisle.filters import relax
-from aisle.heavy import HeavyRoute, Opinion, margin, on_scale
+from aisle.heavy import HeavyRoute, Opinion, margin
 from aisle.ranker import FINAL, FIRST, Evidence
 from aisle.retrieval import Mask, Parts, Ranked, Reading, Retrieval, Rows
 from aisle.shopping import History
@@ -188,7 +188,7 @@ class Search:
         timings.lap("heavy_rerank")
         if logits is None:
             return reranked, ["heavy_rerank"]
-        return self._retrieval.rerank(ranked, on_scale(logits, cross)), []
+        return self._retrieval.rerank(ranked, logits), []
 
     def _articles(self, ranked: Ranked, count: int) -> NDArray[np.float32]:
         """The scores of the articles among the first `count` rows, best first: variants are not each other's rivals."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from world import Clock, search_world
 
-from aisle.heavy import HeavyRoute, Opinion, Untrue, margin, on_scale, read_scores
+from aisle.heavy import HeavyRoute, Opinion, Untrue, margin, read_scores
 from aisle.search import Search
 from aisle.types import Rerank, SearchRequest, SearchResponse
 
@@ -107,17 +107,16 @@ def test_a_budget_that_ends_before_the_student_leaves_both_out(tmp_path: Path) -
     assert answer.degraded == ["rerank", "heavy_rerank"]
 
 
-def test_the_margin_is_between_the_first_two() -> None:
-    assert margin(np.array([0.9, 0.4, 0.1], np.float32)) == pytest.approx(0.5)
-    assert margin(np.array([0.9], np.float32)) == 1.0
+@pytest.mark.parametrize(
+    ("scores", "sure"),
+    [([0.5, 0.5, 0.1], 0.0), ([0.75, 0.5], 0.5), ([0.75, 0.25], 0.8), ([0.99, 0.9], 0.8333), ([1.0, 0.0], 1.0)],
+)
+def test_the_margin_is_how_surely_the_first_is_better_than_the_second(scores: list[float], sure: float) -> None:
+    assert margin(np.array(scores, np.float32)) == pytest.approx(sure, abs=1e-4)
 
 
-def test_any_scale_becomes_the_students_and_keeps_its_order() -> None:
-    student, heavy = np.array([1, 2, 6], np.float32), np.array([500, 100, 300], np.float32)
-    scaled = on_scale(heavy, student)
-    assert (scaled.mean(), scaled.std()) == (pytest.approx(3.0), pytest.approx(student.std()))
-    assert np.argsort(scaled).tolist() == np.argsort(heavy).tolist()
-    assert on_scale(np.full(3, 7, np.float32), student).tolist() == student.tolist()  # who says nothing changes nothing
+def test_nothing_is_open_where_one_article_was_found() -> None:
+    assert margin(np.array([0.1], np.float32)) == 1.0
 
 
 def answer(*scored: tuple[object, object]) -> bytes:

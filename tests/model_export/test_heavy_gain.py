@@ -13,7 +13,7 @@ from world_heavy import teacher
 
 from aisle.bundle import Bundle, verify_hashes
 from model_export.assess import Judged, Systems
-from model_export.heavy_gain import SCALED, STUDENT, TEACHER, assess_heavy, gains, heavy_runs
+from model_export.heavy_gain import STUDENT, TEACHER, assess_heavy, gains, heavy_runs
 from model_export.recipe import read_recipe
 from model_export.steps import Log
 
@@ -22,14 +22,6 @@ TINY = Path(__file__).parent.parent / "tiny.toml"
 JUDGED = Judged(
     {"q1": "red circle", "q2": "green star", "q3": "???"}, {"q1": {"c3": 3}, "q2": {"t1": 3}, "q3": {"t2": 3}}
 )
-
-
-class Louder:
-    """The student's opinion on another scale."""
-
-    def score(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
-        scores: NDArray[np.float32] = SharedMeanings().score(query, texts) * 7 - 40
-        return scores
 
 
 class Deluxe:
@@ -41,13 +33,10 @@ class Deluxe:
         return scores
 
 
-def test_another_scale_changes_nothing_once_it_is_the_students(tmp_path: Path) -> None:
-    runs = heavy_runs(search_world(tmp_path), Louder(), JUDGED).runs
-    assert list(runs[STUDENT]["q1"]) == list(runs[TEACHER]["q1"]) == list(runs[SCALED]["q1"])
-    assert list(runs[STUDENT]["q1"])[:3] == ["c1", "c2", "c3"]
-    assert runs[SCALED]["q1"] == pytest.approx(runs[STUDENT]["q1"], abs=1e-5)
-    assert runs[TEACHER]["q1"]["c1"] < 1e-6
-    assert runs[STUDENT]["q3"] == runs[TEACHER]["q3"] == {}  # nothing was asked
+def test_the_same_opinion_is_the_same_search(tmp_path: Path) -> None:
+    runs = heavy_runs(search_world(tmp_path), SharedMeanings(), JUDGED).runs
+    assert runs[STUDENT] == runs[TEACHER]
+    assert (list(runs[STUDENT]["q1"])[:3], runs[STUDENT]["q3"]) == (["c1", "c2", "c3"], {})  # q3 asked nothing
 
 
 def test_a_better_opinion_is_a_gain(tmp_path: Path) -> None:
@@ -58,9 +47,8 @@ def test_a_better_opinion_is_a_gain(tmp_path: Path) -> None:
         pytest.approx((1 / 3 + 1) / 3, abs=1e-4),
         pytest.approx(2 / 3, abs=1e-4),
     )
-    for name in (TEACHER, SCALED):
-        difference, low, high = found["gain_over_student"][name]["RR@10"]
-        assert (difference, low, high) == (pytest.approx(2 / 9, abs=1e-4), 0.0, pytest.approx(2 / 3, abs=1e-4))
+    difference, low, high = found["gain_over_student"]["RR@10"]
+    assert (difference, low, high) == (pytest.approx(2 / 9, abs=1e-4), 0.0, pytest.approx(2 / 3, abs=1e-4))
 
 
 def test_the_step_tells_means_and_gains_and_gives_the_calibrated_teacher(tmp_path: Path) -> None:
@@ -81,9 +69,7 @@ def test_the_step_tells_means_and_gains_and_gives_the_calibrated_teacher(tmp_pat
 def told(evaluation: dict[str, Any]) -> dict[str, object]:
     """What the step says of it: the gates' measure."""
     means, gained = evaluation["systems"], evaluation["gain_over_student"]
-    return {name: mean["nDCG@10"] for name, mean in means.items()} | {
-        f"gain of {name}": gained[name]["nDCG@10"] for name in (TEACHER, SCALED)
-    }
+    return {name: mean["nDCG@10"] for name, mean in means.items()} | {"gain": gained["nDCG@10"]}
 
 
 def test_a_build_seals_its_teacher_with_what_it_gains(tiny_bundle: Path) -> None:
@@ -94,9 +80,8 @@ def test_a_build_seals_its_teacher_with_what_it_gains(tiny_bundle: Path) -> None
     assert (facts.created_at, facts.data, facts.steps) == (bundle.created_at, bundle.data, bundle.steps)
     model, student = facts.models["reranker"], bundle.models["reranker"]
     assert model == student | {"name": "tiny teacher", "scheme": "float32", "layers": 6}
-    assert list(facts.evaluation["systems"]) == [STUDENT, TEACHER, SCALED]
+    assert list(facts.evaluation["systems"]) == [STUDENT, TEACHER]
     assert facts.evaluation["queries"] == 4
-    assert list(facts.evaluation["gain_over_student"]) == [TEACHER, SCALED]
     (step,) = (step for step in bundle.steps if step.name == "assess the heavy reranker")
     assert step.figures == told(facts.evaluation)
     assert json.loads(heavy.file("reranker.json").read_bytes())["head"] == "sides"
