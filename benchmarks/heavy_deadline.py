@@ -62,6 +62,7 @@ class Unspared:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        HeavyEndpoint(name)  # makes the client that all of them share
 
     def begin(self, query: str, texts: Sequence[str], within_s: float) -> Opinion:
         return HeavyEndpoint(self._name).begin(query, texts, within_s)
