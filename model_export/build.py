@@ -33,7 +33,7 @@ from model_export.datasets import MIN_TRAIN, Corpus, load
 from model_export.examples import Examples, assemble, ranker_queries, train_queries, unseen_queries
 from model_export.export import seal_encoder, seal_reranker
 from model_export.foretelling import judge_recommender
-from model_export.heavy import seal_teacher, sealing_beside, teacher_facts
+from model_export.heavy import refuse_reranker, seal_teacher, sealing_beside, teacher_facts
 from model_export.heavy_gain import assess_heavy
 from model_export.item_knowledge import Goods
 from model_export.judge import judge, report_of
@@ -67,6 +67,7 @@ def build(
     """
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(THREADS)
+    refuse_reranker(out)
     log = Log()
     started = datetime.now(UTC).isoformat(timespec="seconds")  # when the catalogue was read: later prices are newer
     with sealing(out) as draft, sealing_beside(heavy, out) if heavy else nullcontext() as heavy_draft:

@@ -4,7 +4,7 @@ hashes that a bundle has.
 What is sealed is a network as transformers knows it (config.json, model.safetensors, tokenizer.json) and reranker.json,
 which says how a pair becomes a logit: `head` "sides" is the workshop's weighted product of the two sides' mean unit
 vectors, "classification" is the one label of a published reranker; at most `max_tokens` of a pair are read, after
-`aisle.text.fold` where `fold` says so. Search bundles are never written over.
+`aisle.text.fold` where `fold` says so. Neither rerankers nor search bundles are written over one another.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+from msgspec import Struct
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
@@ -33,6 +35,7 @@ from model_export.networks import CrossEncoder, Teacher
 from model_export.quiet import quiet
 
 HUB_TOKENS = 512  # of a pair, where a published model would read more: products have no chapters
+LEAST_TOKENS = 8  # of a pair: the endpoint takes no less
 WANTED = [
     "config.json",
     "tokenizer.json",
@@ -64,6 +67,12 @@ def sealing_beside(target: Path, bundle: Path) -> Iterator[Draft]:
         except BadInput as exc:
             raise BadInput(exc.detail, "choose another --heavy") from exc
         yield draft
+
+
+def refuse_reranker(target: Path) -> None:
+    """BadInput where a search bundle at `target` would replace a heavy reranker."""
+    if (target / MANIFEST).exists() and _is_reranker(target):
+        raise BadInput(f"{target} holds a heavy reranker", "choose another --out")
 
 
 def _is_reranker(target: Path) -> bool:
@@ -121,15 +130,16 @@ def seal_teacher(network: CrossEncoder, draft: Draft, facts: Facts) -> Bundle:
 def seal_hub(model: str, out: Path) -> Bundle:
     """A published reranker, by hub id or folder, sealed at `out` in the precision it was published in.
 
-    NotFound: no such model, or no way to it. BadInput: it has not exactly one trained label, no tokenizer.json, or code
-    of its own; or `out` cannot be written.
+    NotFound: no such model, or no way to it. BadInput: it has not exactly one trained label, no tokenizer.json or one
+    of another model, or code of its own; or `out` cannot be written.
     """
     with sealing_reranker(out) as draft:
         folder = model_folder(model, WANTED)
         network, tokenizer = _network(model, folder), _tokenizer(model, folder)
+        _check_ids(model, tokenizer, network.config.vocab_size)
         with quiet():
             network.save_pretrained(draft.folder, max_shard_size="1TB")
-        longest = _longest(network.config, folder)
+        longest = _longest(model, folder, network.config)
         _write(draft.folder, network.config, tokenizer, "classification", longest, fold=False)
         known = {
             "name": folder.resolve().name if Path(model).is_dir() else model,
@@ -199,11 +209,39 @@ def _tokenizer(model: str, folder: Path) -> Tokenizer:
         raise BadInput(f"tokenizer.json of {model} cannot be read ({exc})", "download it again") from exc
 
 
-def _longest(config: PretrainedConfig, folder: Path) -> int:
-    """The most tokens of a pair that the model can read, HUB_TOKENS at most."""
+class _Told(Struct):
+    """What counts here of tokenizer_config.json. Without a limit transformers writes null or a huge number."""
+
+    model_max_length: float | None = None
+
+
+def _longest(model: str, folder: Path, config: PretrainedConfig) -> int:
+    """The most tokens of a pair that the model can read, HUB_TOKENS at most. Raises BadInput."""
+    limits: list[float] = [HUB_TOKENS]
     told = folder / "tokenizer_config.json"
-    limits = [json.loads(told.read_bytes()).get("model_max_length", HUB_TOKENS)] if told.is_file() else []
-    if config.max_position_embeddings > 0:
+    if told.is_file():
+        try:
+            limits.append(msgspec.json.decode(told.read_bytes(), type=_Told).model_max_length or HUB_TOKENS)
+        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+            raise BadInput(f"{told.name} of {model} cannot be read ({exc})", "download it again") from exc
+    positions = getattr(config, "max_position_embeddings", None) or 0  # some families have none, XLNet says -1
+    if positions > 0:
         taken = int(config.pad_token_id or 0) + 1 if config.model_type in ROBERTA else 0
-        limits.append(config.max_position_embeddings - taken)
-    return int(min([HUB_TOKENS, *limits]))
+        limits.append(positions - taken)
+    longest = int(min(limits))
+    if longest < LEAST_TOKENS:
+        raise BadInput(
+            f"{model} reads {longest} tokens of a pair, at least {LEAST_TOKENS} are needed",
+            "correct model_max_length in its tokenizer_config.json, or name another model",
+        )
+    return longest
+
+
+def _check_ids(model: str, tokenizer: Tokenizer, known: int) -> None:
+    """Raises BadInput where a word's id is none of the model's: scoring it would fail, on a GPU once and for all."""
+    word, last = max(tokenizer.get_vocab().items(), key=lambda entry: entry[1])
+    if last >= known:
+        raise BadInput(
+            f"tokenizer.json of {model} has ids up to {last} ({word!r}), the model knows {known}",
+            "take the tokenizer that the model was trained with",
+        )

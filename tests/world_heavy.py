@@ -10,8 +10,10 @@ from transformers import (
     AutoModelForSequenceClassification,
     BertConfig,
     BertModel,
+    BloomConfig,
     PretrainedConfig,
     PreTrainedModel,
+    T5Config,
     XLMRobertaConfig,
 )
 
@@ -87,6 +89,18 @@ def xlm_roberta(**more: int) -> XLMRobertaConfig:
     """Its positions are counted from 2, behind the padding's id 1."""
     own = {"max_position_embeddings": 66, "type_vocab_size": 1, "pad_token_id": 1}
     return XLMRobertaConfig(len(TOKENS), num_labels=1, **(SIZES | own | more))
+
+
+def bloom() -> BloomConfig:
+    """It has no table of positions, and reads from left to right."""
+    return BloomConfig(len(TOKENS), hidden_size=32, n_layer=2, n_head=4, pad_token_id=0, num_labels=1)
+
+
+def t5() -> T5Config:
+    """It has no table of positions either, and judges a pair at its last token, which must be its end."""
+    sizes = {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4}
+    own = {"pad_token_id": 0, "decoder_start_token_id": 0, "eos_token_id": TOKENS.index("[SEP]")}
+    return T5Config(len(TOKENS), num_labels=1, **(sizes | own))
 
 
 def sealed_hub(out: Path, source: Path, config: PretrainedConfig | None = None) -> Bundle:

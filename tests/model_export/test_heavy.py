@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForSequenceClassification, BertConfig, BertModel
-from world_heavy import SIZES, TOKENS, bert, published, sealed_hub, sealed_teacher, teacher, xlm_roberta
+from transformers import AutoModelForSequenceClassification, BertConfig, BertModel, PretrainedConfig
+from world_heavy import SIZES, TOKENS, bert, bloom, published, sealed_hub, sealed_teacher, t5, teacher, xlm_roberta
 
 from aisle.bundle import Bundle, verify_hashes
 from aisle.cli import main
 from aisle.errors import BadInput, NotFound
 from aisle.sealing import sealing
 from model_export.heavy import calibrated, reranker_facts, seal_hub, sealing_reranker
+from model_export.vocabulary import tokenizer_over
 
 FILES = ["config.json", "model.safetensors", "reranker.json", "tokenizer.json"]
 
@@ -77,6 +78,46 @@ def test_the_tokenizers_own_limit_counts_where_it_is_smaller(tmp_path: Path) -> 
     assert json.loads(bundle.file("reranker.json").read_bytes())["max_tokens"] == 40
 
 
+@pytest.mark.parametrize("told", ['{"model_max_length": null}', "{}", '{"model_max_length": 1' + "0" * 30 + "}"])
+def test_a_tokenizer_without_a_limit_leaves_the_models_own(told: str, tmp_path: Path) -> None:
+    published(tmp_path / "source", bert())
+    (tmp_path / "source" / "tokenizer_config.json").write_text(told)
+    bundle = seal_hub(str(tmp_path / "source"), tmp_path / "heavy")
+    assert json.loads(bundle.file("reranker.json").read_bytes())["max_tokens"] == 64
+
+
+@pytest.mark.parametrize("config", [bloom(), t5()], ids=["bloom", "t5"])
+def test_a_family_that_counts_no_positions_reads_as_much_as_any(config: PretrainedConfig, tmp_path: Path) -> None:
+    bundle = sealed_hub(tmp_path / "heavy", tmp_path / "source", config)
+    assert json.loads(bundle.file("reranker.json").read_bytes())["max_tokens"] == 512
+    assert bundle.manifest.models["reranker"]["layers"] == 2
+
+
+@pytest.mark.parametrize("told", ['{"model_max', '{"model_max_length": "many"}', "[]", "\udcff"])
+def test_a_broken_tokenizer_config_is_refused(told: str, tmp_path: Path) -> None:
+    published(tmp_path / "source", bert())
+    (tmp_path / "source" / "tokenizer_config.json").write_text(told, errors="surrogateescape")
+    with pytest.raises(BadInput, match=r"tokenizer_config\.json of .* cannot be read \(.*\): download it again"):
+        seal_hub(str(tmp_path / "source"), tmp_path / "heavy")
+
+
+def test_a_model_that_reads_next_to_nothing_is_refused(tmp_path: Path) -> None:
+    published(tmp_path / "source", bert())
+    (tmp_path / "source" / "tokenizer_config.json").write_text('{"model_max_length": 7}')
+    with pytest.raises(BadInput, match="reads 7 tokens of a pair, at least 8 are needed: correct model_max_length"):
+        seal_hub(str(tmp_path / "source"), tmp_path / "heavy")
+
+
+def test_a_tokenizer_with_a_word_that_the_model_lacks_is_refused(tmp_path: Path) -> None:
+    published(tmp_path / "source", bert())
+    tokenizer_over([*TOKENS, "odd"]).save(str(tmp_path / "source" / "tokenizer.json"))
+    last = len(TOKENS)
+    told = rf"has ids up to {last} \('odd'\), the model knows {last}: take the tokenizer that the model"
+    with pytest.raises(BadInput, match=told):
+        seal_hub(str(tmp_path / "source"), tmp_path / "heavy")
+    assert not (tmp_path / "heavy").exists()
+
+
 def test_what_is_no_reranker_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
     source, out = tmp_path / "source", tmp_path / "heavy"
     published(source, BertConfig(len(TOKENS), num_labels=3, **SIZES))
@@ -113,6 +154,13 @@ def test_a_reranker_is_sealed_over_an_older_one_and_never_over_a_search_bundle(t
         sealing_reranker(tmp_path / "bundle"),
     ):
         pass
+
+
+def test_aisle_build_leaves_a_reranker_where_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sealed_teacher(tmp_path / "heavy").manifest.bundle_id
+    assert main(["build", "demo", "--out", str(tmp_path / "heavy")]) == 2
+    assert "holds a heavy reranker: choose another --out" in capsys.readouterr().err
+    assert Bundle.open(tmp_path / "heavy").manifest.bundle_id == before
 
 
 def test_aisle_heavy_seals_and_tells_what(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
