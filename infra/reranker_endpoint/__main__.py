@@ -6,6 +6,7 @@ In the image the command is `serve`, as SageMaker calls it, and the model lies w
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import sys
@@ -22,20 +23,32 @@ from infra.reranker_endpoint.batching import Scorer
 from infra.reranker_endpoint.config import DEFAULT, Config, read_config
 from infra.reranker_endpoint.logs import log_as_json
 from infra.reranker_endpoint.metrics import Metrics
-from infra.reranker_endpoint.server import Service, build_app
+from infra.reranker_endpoint.server import ModelFault, Service, build_app
 
 MODEL = Path("/opt/ml/model")  # where SageMaker unpacks a model
 PORT = 8080  # that SageMaker asks
 LAST_ANSWERS_S = 2  # for what is still being sent when all is answered or refused
 KEPT_S = 75  # an idle connection: longer than callers keep theirs, or they would find it closed as they ask
 BACKLOG = 2048  # connections
+LARGER = "lower max_batch_tokens or take a larger GPU"
+
+log = logging.getLogger(__name__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     asked = arguments().parse_args(argv)
-    try:
+
+    def work() -> None:
         config = read_config(asked.config)
         serve(lambda: _open_scorer(asked.model, config), config, asked.host, asked.port)
+
+    return ended(work)
+
+
+def ended(work: Callable[[], None]) -> int:
+    """The exit code of `work`, its error told in a sentence."""
+    try:
+        work()
         return 0
     except AisleError as exc:
         print("reranker:", " ".join(str(exc).split()), file=sys.stderr)
@@ -60,14 +73,19 @@ def serve(open_scorer: Callable[[], Scorer], config: Config, host: str, port: in
     service = Service(config, Metrics())
     server = DrainingServer(service)
     listening = _listen(host, port)
-    failures: list[BaseException] = []
+    failures: list[AisleError] = []
 
     def load() -> None:
         try:
             service.open(open_scorer())
-        except BaseException as exc:
+        except AisleError as exc:
             failures.append(exc)
-            server.should_exit = True
+        except Exception as exc:  # whatever a device can raise
+            log.exception("the model cannot be loaded and warmed up")
+            failures.append(
+                ModelFault(f"the model failed before it answered anything ({exc})", "where memory ran out, " + LARGER)
+            )
+        server.should_exit = bool(failures)
 
     Thread(target=load, daemon=True).start()
     server.run(sockets=[listening])

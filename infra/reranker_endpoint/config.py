@@ -23,6 +23,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What config.toml says, where units and effects are written."""
 
     max_body_bytes: Count
+    body_seconds: Annotated[float, Meta(gt=0, le=60)]
     max_documents: Annotated[int, Meta(ge=1, le=MAX_DOCUMENTS)]
     max_request_tokens: Count
     max_batch_tokens: Annotated[int, Meta(ge=16)]

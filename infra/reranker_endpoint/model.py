@@ -66,7 +66,7 @@ def open_scorer(folder: Path, config: Budget, device: str | None = None) -> Torc
         reading = msgspec.json.decode(bundle.file("reranker.json").read_bytes(), type=Reading)
         network = open_network(folder, reading, place, fastest(place))
         tokenizer = Tokenizer.from_file(str(bundle.file("tokenizer.json")))
-    except BundleError:
+    except (BundleError, torch.OutOfMemoryError):
         raise
     except Exception as exc:  # tokenizers, safetensors and torch each have errors of their own, some of them bare
         raise BundleError(f"{folder} cannot be opened as a reranker ({exc})", _AGAIN) from exc

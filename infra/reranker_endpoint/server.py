@@ -144,7 +144,7 @@ def build_app(service: Service) -> Starlette:
 
     async def rerank(request: Request) -> Response:
         with service.accepted() as batcher:
-            asked = read_json(await json_body(request, service.config.max_body_bytes), RerankRequest)
+            asked = read_json(await _body(request, service.config), RerankRequest)
             texts = asked_texts(asked)
             if len(texts) > service.config.max_documents:
                 raise TooLarge(
@@ -184,6 +184,15 @@ async def _unavailable(request: Request, exc: Exception) -> Response:
     response = problem(request_id(request), 503, exc.detail, exc.remedy)
     response.headers["retry-after"] = str(RETRY_AFTER_S)
     return response
+
+
+async def _body(request: Request, config: Config) -> bytes:
+    """Raises as `json_body` does, and HTTPException 408: who sends slowly holds a place that others could have."""
+    try:
+        async with asyncio.timeout(config.body_seconds):
+            return await json_body(request, config.max_body_bytes)
+    except TimeoutError as exc:
+        raise HTTPException(408, f"the body did not arrive within {config.body_seconds:g} s") from exc
 
 
 async def _while_connected(request: Request, work: Coroutine[Any, Any, _T]) -> _T:

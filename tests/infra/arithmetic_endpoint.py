@@ -3,7 +3,8 @@
     python arithmetic_endpoint.py FOLDER PORT CONFIG
 
 A text scores its number of words times 1.25, less the query's; a token is a word, two more a pair. "nan" scores none,
-"boom" breaks its batch. While FOLDER has a file `cold`, the model is not open; while it has `held`, no batch finishes.
+"boom" breaks its batch. While FOLDER has a file `cold`, the model is not open; while it has `held`, no batch finishes;
+with `broken`, each fails.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from infra.reranker_endpoint.__main__ import serve
+from infra.reranker_endpoint.__main__ import ended, serve
 from infra.reranker_endpoint.config import read_config
 from infra.reranker_endpoint.waiting import Logits, Pair
 
@@ -40,7 +41,7 @@ class Arithmetic:
     def launch(self, pairs: Sequence[Pair]) -> Callable[[], Logits]:
         def finish() -> Logits:
             wait_while(self.folder / "held")
-            if any(pair.types[0] == BOOM for pair in pairs):
+            if (self.folder / "broken").exists() or any(pair.types[0] == BOOM for pair in pairs):
                 raise RuntimeError("the device broke")
             return np.array([score(pair) for pair in pairs], np.float32)
 
@@ -64,9 +65,9 @@ def main() -> None:
         wait_while(folder / "cold")
         return Arithmetic(folder, config.max_batch_tokens)
 
-    serve(open_scorer, config, "127.0.0.1", port)
+    status = ended(lambda: serve(open_scorer, config, "127.0.0.1", port))
     sys.stdout.flush()
-    os._exit(0)
+    os._exit(status)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from infra.reranker_endpoint.config import DEFAULT, Config
 
 LIMITS = {
     "max_body_bytes": 100_000,
+    "body_seconds": 1,
     "max_documents": 200,
     "max_request_tokens": 1000,
     "max_batch_tokens": 64,
@@ -234,6 +235,34 @@ def test_a_body_that_never_ends_or_lies_about_its_length_holds_up_nobody(served:
         assert served.ask(THREE).scores == RIGHT
 
 
+def test_slow_bodies_give_their_places_back(tmp_path: Path) -> None:
+    with arithmetic(tmp_path, max_requests=2) as running:
+        running.wait_for("/ping", 200)
+        head = b"POST /rerank HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{"
+        with socket.create_connection(("127.0.0.1", running.port)) as one:
+            one.sendall(head)
+            with socket.create_connection(("127.0.0.1", running.port)) as other:
+                other.sendall(head)
+                wait_until(lambda: running.metrics()["reranker_under_way"] == 2)
+                assert running.ask(THREE).status == 429
+                told = one.recv(65536).decode()
+                assert told.startswith("HTTP/1.1 408 ")
+                assert '"detail":"the body did not arrive within 1 s"' in told
+        wait_until(lambda: running.metrics()["reranker_under_way"] == 0)
+        assert running.ask(THREE).scores == RIGHT
+
+
+def test_a_model_that_cannot_warm_up_ends_it_with_a_remedy(tmp_path: Path) -> None:
+    (tmp_path / "broken").touch()
+    with arithmetic(tmp_path) as running:
+        assert running.process.wait(END_S) == 2
+        told = running.log_file.read_text().splitlines()[-1]
+    assert told == (
+        "reranker: the model failed before it answered anything (the device broke): "
+        "where memory ran out, lower max_batch_tokens or take a larger GPU"
+    )
+
+
 def test_sigterm_lets_what_was_accepted_be_answered_and_refuses_the_rest(tmp_path: Path) -> None:
     with arithmetic(tmp_path) as running, ThreadPoolExecutor(8) as clients:
         running.wait_for("/ping", 200)
@@ -279,12 +308,7 @@ def test_metrics_count_what_was_done_and_logs_hold_no_text(tmp_path: Path) -> No
         running.ask({"query": "geheim", "texts": ["nan"]})
         seen = running.metrics()
         assert {
-            name: value
-            for name, value in seen.items()
-            if name.startswith("reranker_")
-            and "bucket" not in name
-            and "seconds_sum" not in name
-            and "created" not in name
+            name: value for name, value in seen.items() if name.startswith("reranker_") and not TIMED.search(name)
         } == {
             'reranker_requests_total{status="200"}': 1,
             'reranker_requests_total{status="400"}': 1,
