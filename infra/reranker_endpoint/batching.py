@@ -8,6 +8,7 @@ device is free, and would only be a worse batch before. The model is behind `Sco
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -19,8 +20,10 @@ from aisle.errors import AisleError, Unavailable
 from infra.reranker_endpoint.waiting import Job, Logits, Part, Waiting
 from infra.reranker_endpoint.waiting import Pair as Pair
 
-FAILED_BATCHES = 3  # in a row: a device that is lost fails every batch from then on
+FAILED_BATCHES = 3  # in a row, after which a pair that has nothing to do with them tells whether the device is lost
 _KEPT_OF_RATE = 0.9  # share of what the rate rests on that the next batch leaves in place
+
+log = logging.getLogger(__name__)
 
 
 class Scorer(Protocol):
@@ -77,6 +80,7 @@ class Batcher:
         self._free_since_s = 0.0  # when the device was done with the latest batch
         self._done_tokens = self._done_s = 0.0  # what the rate rests on
         self._failed_in_a_row = 0
+        self._lost = False
         self._launched: SimpleQueue[tuple[_Batch, Callable[[], Logits]] | None] = SimpleQueue()
         self._threads = [Thread(target=work, daemon=True) for work in (self._launch_batches, self._finish_batches)]
         for thread in self._threads:
@@ -89,15 +93,15 @@ class Batcher:
 
     @property
     def works(self) -> bool:
-        """False after several batches in a row that failed."""
-        return self._failed_in_a_row < FAILED_BATCHES
+        """False once the device is lost."""
+        return not self._lost
 
     def submit(self, pairs: Sequence[Pair]) -> Job:
         """Raises QueueFull, and Unavailable once stopped."""
         job = Job(pairs, self._clock())
         tokens = sum(job.lengths)
         with self._changed:
-            if self._stopped:
+            if self._stopped or self._lost:
                 raise _ended()
             if self._waiting.tokens + tokens > self._max_queue_tokens:
                 detail = (
@@ -135,15 +139,41 @@ class Batcher:
                 self._changed.wait_for(lambda: self._stopped or self._may_launch())
                 if self._stopped:
                     break
-                batch = _Batch(self._waiting.take(self._scorer.max_batch_tokens), self._clock())
-                self._in_flight += 1
+                suspected = self._suspected
+                if not suspected:
+                    batch = _Batch(self._waiting.take(self._scorer.max_batch_tokens), self._clock())
+                    self._in_flight += 1
+            if suspected:
+                self._try_device()
+                continue
             for part in batch.parts:
                 if part.start == 0:
                     self._observer.job_waited(batch.launched_s - part.job.submitted_s)
             self._launched.put((batch, self._launch(batch.pairs)))
         self._launched.put(None)
 
+    @property
+    def _suspected(self) -> bool:
+        return self._failed_in_a_row >= FAILED_BATCHES
+
+    def _try_device(self) -> None:
+        """Some texts may break any batch that they are in: one plain pair decides. Where it fails too, nobody waits."""
+        try:
+            self._scorer.launch(self._scorer.tokenise("trial", ["word"]))()
+            lost = False
+        except Exception:
+            log.exception("the device is lost")
+            lost = True
+        with self._changed:
+            self._failed_in_a_row, self._lost = 0, lost
+            for job in self._waiting.drop_all() if lost else []:
+                _fail(job, Unavailable("batch after batch fails in the model", "send the request to another instance"))
+
     def _may_launch(self) -> bool:
+        if self._lost:
+            return False
+        if self._suspected:
+            return self._in_flight == 0
         full = self._waiting.tokens >= self._scorer.max_batch_tokens
         return bool(self._waiting) and (self._in_flight == 0 or (self._in_flight == 1 and full))
 

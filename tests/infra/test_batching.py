@@ -204,13 +204,26 @@ def test_scores_that_are_too_few_are_nobodys() -> None:
         scores(job)
 
 
-def test_a_device_that_fails_again_and_again_is_told_from_one_that_failed_once() -> None:
+def test_texts_that_break_every_batch_do_not_condemn_the_device() -> None:
     device = Device(max_batch_tokens=4, breaks_at=13)
+    batcher = Batcher(device, 100, Seen())
+    device.let_finish(3)  # two trials and one batch
+    for _ in range(7):
+        with pytest.raises(RuntimeError):
+            scores(batcher.submit([pair(13)]))
+    assert scores(batcher.submit([pair(3)])) == [3]
+    assert batcher.works
+
+
+def test_a_device_that_fails_a_plain_pair_too_is_lost_and_nobody_waits_for_it() -> None:
+    device = Device(max_batch_tokens=4, breaks_at=len("word"))
     batcher = Batcher(device, 100, Seen())
     for _ in range(3):
         assert batcher.works
         with pytest.raises(RuntimeError):
-            scores(batcher.submit([pair(13)]))
+            scores(batcher.submit([pair(len("word"))]))
+    with pytest.raises(Unavailable):
+        scores(batcher.submit([pair(5)]))
     assert not batcher.works
 
 

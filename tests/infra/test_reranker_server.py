@@ -146,8 +146,12 @@ def test_a_batch_that_breaks_is_a_500_and_the_next_is_served(served: Endpoint) -
 def test_a_device_that_breaks_again_and_again_is_unwell_by_ping(tmp_path: Path) -> None:
     with arithmetic(tmp_path) as running:
         running.wait_for("/ping", 200)
-        assert [running.ask({"query": "a", "texts": ["boom"]}).status for _ in range(3)] == [500] * 3
-        assert running.get("/ping").status == running.ask(THREE).status == 503
+        assert [running.ask({"query": "a", "texts": ["boom"]}).status for _ in range(4)] == [500] * 4
+        assert running.ask(THREE).scores == RIGHT  # it was the texts
+        (tmp_path / "broken").touch()
+        assert [running.ask(THREE).status for _ in range(3)] == [500] * 3
+        running.wait_for("/ping", 503)
+        assert running.ask(THREE).status == 503
 
 
 def test_ping_is_503_until_the_model_is_warm(tmp_path: Path) -> None:
