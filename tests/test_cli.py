@@ -78,7 +78,7 @@ def test_help_lists_every_command_and_those_of_the_workshop(capsys: Capture) -> 
         main(["--help"])
 
     listed = re.findall(r"^    (\w+)\b", capsys.readouterr().out, flags=re.MULTILINE)
-    assert (exited.value.code, listed) == (0, [*COMMANDS, "build", "demo", "release"])
+    assert (exited.value.code, listed) == (0, [*COMMANDS, "build", "demo", "heavy", "release"])
 
 
 def test_help_loads_none_of_what_serving_needs() -> None:
