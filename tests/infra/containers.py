@@ -21,7 +21,7 @@ from infra.images.build import certificates
 
 ROOT = Path(__file__).parents[2]
 LISTS = ROOT / "infra" / "images"
-DEBIAN = "localhost/aisle-test/debian:trixie"  # Python 3.13, as AWS's base that the Dockerfile names
+SUITE = "trixie"  # Python 3.13, as AWS's base that the Dockerfile names
 LAMBDA_LIKE = "localhost/aisle-test/lambda-like:trixie"
 ENTRYPOINT = '#!/bin/sh\nexec python3 -m awslambdaric "$@"\n'
 TIMEOUT_S = 30
@@ -40,20 +40,21 @@ def buildah(*arguments: str | Path) -> str:
     return run.stdout.strip()
 
 
-def debian() -> str:
-    """The name of an image of Debian 13 with its Python and pip."""
-    if not _exists(DEBIAN):
+def debian(suite: str = SUITE) -> str:
+    """The name of an image of this Debian with its Python and pip."""
+    tag = f"localhost/aisle-test/debian:{suite}"
+    if not _exists(tag):
         with container("scratch") as name:
             packages = "--include=python3,python3-pip,ca-certificates"
             subprocess.run(
-                ["debootstrap", "--variant=minbase", packages, "trixie", buildah("mount", name)],
+                ["debootstrap", "--variant=minbase", packages, suite, buildah("mount", name)],
                 check=True,
                 stdout=subprocess.DEVNULL,
             )
             buildah("umount", name)
             buildah("config", "--env=PATH=/usr/local/bin:/usr/bin:/bin", name)
-            buildah("commit", "--quiet", name, DEBIAN)
-    return DEBIAN
+            buildah("commit", "--quiet", name, tag)
+    return tag
 
 
 def lambda_like() -> str:

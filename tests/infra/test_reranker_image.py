@@ -1,6 +1,6 @@
 """What the endpoint's image is made of: its Dockerfile and its list of packages, held against the repository.
 
-It is not built here: with torch it has a gigabyte even without a GPU's libraries, and takes minutes.
+test_reranker_container.py builds it.
 """
 
 import shutil
