@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from aisle.types import Rerank, TextScore
+from aisle.types import TextScore
 
 MOST = 1e6  # no logit is as large
 
@@ -34,14 +34,14 @@ class HeavyReranker(Protocol):
 
 @dataclass(frozen=True)
 class HeavyRoute:
-    """Where second opinions come from; with `rerank=auto` for orders whose `margin` is under `below` alone."""
+    """Where second opinions come from, and which orders get one unasked: those whose `margin` is under `below`."""
 
     reranker: HeavyReranker
     below: float  # 0 to 1: none to all
 
-    def wants(self, asked: Rerank, scores: NDArray[np.float32]) -> bool:
-        """Whether a request that asked for this reranking deserves it; `scores`: the student's, best first."""
-        return asked == "heavy" or (asked == "auto" and margin(scores) < self.below)
+    def wants(self, scores: NDArray[np.float32]) -> bool:
+        """Whether an order deserves it; `scores`: the student's, best first."""
+        return margin(scores) < self.below
 
 
 def margin(scores: NDArray[np.float32]) -> float:

@@ -180,7 +180,7 @@ class Search:
         if cross is None:
             return ranked, ["rerank"] if opinion is None else ["rerank", "heavy_rerank"]
         reranked = self._retrieval.rerank(ranked, cross)
-        if opinion is None and self._heavy and self._heavy.wants(request.rerank, self._articles(reranked, len(rows))):
+        if request.rerank == "auto" and self._heavy and self._heavy.wants(self._articles(reranked, len(rows))):
             opinion = self._opinion(reading, rows, deadline)
         if opinion is None:
             return reranked, []

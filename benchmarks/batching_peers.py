@@ -23,7 +23,9 @@ from clocked_device import right_checksums
 from measuring import write
 from numpy.typing import NDArray
 from pair_model import requests, right_scores, write_reranker
-from rerank_clients import Load, drive, endpoint_command, free_port, server
+from rerank_clients import Load, drive, endpoint_command, server
+
+from infra.emulated import free_port
 
 CLIENTS, REQUESTS = 50, 300
 KINDS = ("torch", "clocked")

@@ -19,7 +19,9 @@ from typing import Any
 
 from measuring import resident_mb, write
 from pair_model import requests, right_scores, told_apart, write_reranker
-from rerank_clients import TOLERANCE, drive, endpoint_command, free_port, server
+from rerank_clients import TOLERANCE, drive, endpoint_command, server
+
+from infra.emulated import free_port
 
 CLIENTS = 50
 REQUESTS = 300  # different ones

@@ -11,7 +11,6 @@ import gc
 import os
 import random
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -184,13 +183,6 @@ def _scores(status: int, body: bytes, texts: int) -> NDArray[np.float64] | None:
     for row in rows:
         scores[row.index] = row.score
     return scores
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def endpoint_command(python: str, heavy: Path, port: int) -> list[str]:

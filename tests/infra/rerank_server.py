@@ -98,13 +98,6 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def config_file(folder: Path, **fields: float) -> Path:
     """config.toml with some fields changed."""
     lines = DEFAULT.read_text().splitlines()

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rerank_server import Endpoint, endpoint, free_port
+from rerank_server import Endpoint, endpoint
 
 from aisle.golden import Golden
 from aisle.heavy import HeavyRoute, Opinion
 from aisle.runtime import open_search
 from aisle.search import Search
 from aisle.types import SearchRequest
+from infra.emulated import free_port
 from infra.emulator import Function, started
 from infra.reranker_endpoint.batching import Scorer
 from infra.reranker_endpoint.config import read_config

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 from containers import container, debian, inside, require
-from rerank_server import free_port, listens, wait_until
+from rerank_server import listens, wait_until
 
+from infra.emulated import free_port
 from infra.images.reranker import build_image
 from infra.reranker_endpoint.config import read_config
 

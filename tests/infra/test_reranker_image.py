@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from rerank_server import ROOT, free_port
+from rerank_server import ROOT
 from test_image_making import pins, plain
+
+from infra.emulated import free_port
 
 FOLDER = ROOT / "infra" / "reranker_endpoint"
 REQUIREMENTS = FOLDER / "requirements.txt"

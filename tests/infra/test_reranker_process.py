@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 import torch
 from botocore.exceptions import ClientError
-from rerank_server import END_S, ROOT, Endpoint, config_file, endpoint, free_port, wait_until
+from rerank_server import END_S, ROOT, Endpoint, config_file, endpoint, wait_until
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 from world_heavy import WORDS, bert, published, tokenizer_for
 
+from infra.emulated import free_port
 from infra.reranker_endpoint.config import read_config
 from infra.reranker_endpoint.model import open_scorer
 from model_export.heavy import seal_hub

@@ -15,8 +15,9 @@ from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
-from rerank_server import END_S, ROOT, Endpoint, config_file, endpoint, free_port, wait_until
+from rerank_server import END_S, ROOT, Endpoint, config_file, endpoint, wait_until
 
+from infra.emulated import free_port
 from infra.reranker_endpoint.config import DEFAULT, Config
 
 LIMITS = {
