@@ -47,15 +47,16 @@ def read_products(rows: Iterable[Row], source: str, report: Callable[[str], None
     ignored: dict[str, None] = {}
     problems: list[str] = []
     for number, row in enumerate(rows, 1):
-        cells = _Cells(row, number, problems)
+        cells = _Cells(row, [])
         product = _product(cells)
         if first_row.setdefault(product.product_id, number) != number and product.product_id:
             cells.problem(f"product_id {product.product_id} is also in row {first_row[product.product_id]}")
         if product.currency and currencies.setdefault(product.currency, number) == number and len(currencies) > 1:
             first, its_row = next(iter(currencies.items()))
             cells.problem(f"currency {product.currency}, but row {its_row} has {first}; a catalogue has one")
-        ignored |= dict.fromkeys(c for c in row if c not in _KNOWN and not _LANGUAGE.fullmatch(c))
+        ignored |= dict.fromkeys(c for c in row if not is_read(c))
         products.append(product)
+        problems += [f"row {number}: {problem}" for problem in cells.problems]
         if len(problems) >= MAX_PROBLEMS:
             break
     if ignored:
@@ -65,6 +66,20 @@ def read_products(rows: Iterable[Row], source: str, report: Callable[[str], None
     if not products:
         raise BadInput(f"{source} has no products", "give at least one row")
     return products
+
+
+def is_read(column: str) -> bool:
+    """Whether a catalogue's column says something of the product; others are ignored."""
+    return column in _KNOWN or _LANGUAGE.fullmatch(column) is not None
+
+
+def row_product(row: Row) -> Product:
+    """The product of one row, judged by itself. Raises BadInput with all that is wrong with it."""
+    cells = _Cells(row, [])
+    product = _product(cells)
+    if cells.problems:
+        raise BadInput("; ".join(cells.problems), "correct the row")
+    return product
 
 
 def title_text(product: Product) -> str:
@@ -101,11 +116,10 @@ class _Cells:
     """One row, read by column: a blank cell is absent, a wrong one is noted in `problems` and then absent."""
 
     row: Row
-    number: int
     problems: list[str]
 
     def problem(self, text: str) -> None:
-        self.problems.append(f"row {self.number}: {text}")
+        self.problems.append(text)
 
     def value(self, column: str) -> object:
         value = self.row.get(column)

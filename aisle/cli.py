@@ -122,6 +122,8 @@ def _index(command: ArgumentParser) -> None:
     command.add_argument(
         "--merchandising", metavar="FILE", type=Path, help="new rules; without it the old ones stay, less what left"
     )
+    place = "put the products into a LanceDB table there, a folder or s3://BUCKET/PREFIX, instead of into BUNDLE2"
+    command.add_argument("--catalogue-at", metavar="URI", help=place)
 
 
 def _search(command: ArgumentParser) -> None:
@@ -207,11 +209,58 @@ def _replay(command: ArgumentParser) -> None:
     target.add_argument("--stage", type=stage, help="a deployed stage, such as dev or prod")
 
 
+def _batch(command: ArgumentParser) -> None:
+    actions = command.add_subparsers(dest="action", metavar="ACTION", required=True)
+    stages = "a deployed stage, such as dev or prod"
+
+    def add(name: str, purpose: str, example: str) -> ArgumentParser:
+        return actions.add_parser(
+            name,
+            help=purpose,
+            description=f"{purpose[0].upper()}{purpose[1:]}.",
+            epilog=f"example:\n  {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    run = add(
+        "run", "score a file, or go on where that stopped", "aisle batch run bundle pairs.csv --out scored --kind score"
+    )
+    run.add_argument(
+        "bundle", metavar="BUNDLE", type=Path, nargs="?", help="folder of a sealed bundle; not with --stage"
+    )
+    run.add_argument("file", metavar="FILE", type=Path, help="rows to score: parquet, csv, tsv or jsonl")
+    run.add_argument("--out", metavar="DIR", type=Path, help="folder of the job: parts, rejects, manifest.json")
+    run.add_argument("--stage", type=stage, help=f"put the file where it starts a job: {stages}")
+    told = "what to do with each row; told by the columns where it is not said"
+    run.add_argument("--kind", choices=("score", "search", "recommend", "embed"), help=told)
+    depth = "products a query or customer, 1 to 1000 (default: 100 of search, 20 of recommend)"
+    run.add_argument("--k", type=whole(1, RUN_DEPTH), help=depth)
+    run.add_argument("--new", action="store_true", help="recommend only what the customer has not bought before")
+    frequent = add(
+        "frequent",
+        "precompute what the cross-encoder says of frequent queries",
+        "aisle batch frequent bundle queries.tsv --out cache",
+    )
+    frequent.add_argument("bundle", metavar="BUNDLE", type=Path, help="folder of a sealed bundle")
+    frequent.add_argument("file", metavar="QUERIES", help=f"query_id, query, the most frequent first: {TABLES}")
+    frequent.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for AISLE_QUERY_CACHE")
+    job = "folder of a job, or with --stage its name"
+    status = add("status", "show how far a job is, or all jobs of a stage", "aisle batch status scored")
+    status.add_argument("job", metavar="JOB", nargs="?", help=job)
+    status.add_argument("--stage", type=stage, help=stages)
+    cancel = add("cancel", "begin no more chunks of a job", "aisle batch cancel scored")
+    cancel.add_argument("job", metavar="JOB", help=job)
+    cancel.add_argument("--stage", type=stage, help=stages)
+    resume = add("resume", "go on with a job of a stage", "aisle batch resume pairs-0123456789 --stage dev")
+    resume.add_argument("job", metavar="JOB", help="name of a job; one in a folder goes on with `run`")
+    resume.add_argument("--stage", type=stage, required=True, help=stages)
+
+
 def _bundle_alone(command: ArgumentParser) -> None:
     """verify and inspect take nothing else."""
 
 
-OF_NO_BUNDLE = {"events", "keys", "replay"}
+OF_NO_BUNDLE = {"batch", "events", "keys", "replay"}
 # name -> (purpose, example, what adds its arguments)
 COMMANDS: dict[str, tuple[str, str, Callable[[ArgumentParser], None]]] = {
     "index": (
@@ -226,6 +275,11 @@ COMMANDS: dict[str, tuple[str, str, Callable[[ArgumentParser], None]]] = {
         "print customer_id <tab> product_id <tab> rank <tab> score for many customers",
         "aisle recommend bundle customers.csv --k 20 --new",
         _recommend,
+    ),
+    "batch": (
+        "score, search, recommend or embed a file of any size: run, status, cancel, resume, frequent",
+        "aisle batch run bundle pairs.csv --out scored",
+        _batch,
     ),
     "evaluate": (
         "measure a bundle against judgements",

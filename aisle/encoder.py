@@ -35,6 +35,10 @@ class Encoder:
             vectors[positions] = sides[:, 0]
         return vectors
 
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """Tokens that `encode` reads of each text: what its time goes with."""
+        return self._transformer.lengths([fold(t) for t in texts])
+
     def knows(self, word: str) -> bool:
         """Whether `word` is one whole token: a word of the language, not a typing error."""
         return self._transformer.tokenizer.token_to_id(word) is not None

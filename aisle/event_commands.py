@@ -14,8 +14,9 @@ import msgspec
 
 from aisle.collecting import messages
 from aisle.errors import AisleError, BadInput, NotFound
-from aisle.event_log import EventLog, LocalFiles, read_log
+from aisle.event_log import EventLog, read_log
 from aisle.events import Record
+from aisle.files import LocalFiles
 from aisle.identity import Caller
 from aisle.local_state import open_state
 from aisle.orders import purchases

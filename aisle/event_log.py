@@ -5,50 +5,31 @@
     tombstones/<pseudonym>.json                   {"shopper", "forgotten_at"}: whom to forget, until when
 
 The same event may stand in the log many times; who reads it sees it once. Where the files lie, in a folder or in a
-bucket, is for `Files` to know.
+bucket, is for `aisle.files` to know.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
-from threading import get_ident
-from typing import Protocol
 
 import msgspec
 from msgspec import Struct
 
-from aisle.errors import BadInput, NotFound, Unavailable
+from aisle.errors import BadInput, NotFound
 from aisle.events import Moment, Pseudonym, Record, first_known, moment
+from aisle.files import Files, LocalFiles
 
 _PLACE = re.compile(r"(raw|compacted)/date=(\d{4}-\d\d-\d\d)/[^/]+\.jsonl\.gz")
 _DECODER = msgspec.json.Decoder(Record)
 _NOTHING = gzip.compress(b"", mtime=0)
 READERS = 8  # files read at once: a busy day has tens of thousands, and a bucket takes its time for each
-
-
-class Files(Protocol):
-    """Where a log lies. Names are relative paths with slashes. Each call raises Unavailable where nothing answers."""
-
-    def names(self, prefix: str) -> Iterable[str]:
-        """Those that begin so, in any order."""
-
-    def read(self, name: str) -> bytes:
-        """Raises NotFound."""
-
-    def write(self, name: str, content: bytes) -> None:
-        """Whole or not at all, in the place of what was there."""
-
-    def remove(self, names: Sequence[str]) -> None:
-        """What is not there counts as removed."""
 
 
 class Tombstone(Struct, frozen=True):
@@ -182,40 +163,3 @@ def read_log(folder: Path) -> Iterator[Record]:
 
 def _age(record: Record) -> tuple[str, str]:
     return record.timestamp, record.received_at
-
-
-class LocalFiles:
-    """A log in a folder of this machine, which is made when something is written."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def names(self, prefix: str) -> list[str]:
-        found = (self._folder / prefix).rglob("*")
-        return [p.relative_to(self._folder).as_posix() for p in found if p.is_file() and not p.name.startswith(".")]
-
-    def read(self, name: str) -> bytes:
-        try:
-            return (self._folder / name).read_bytes()
-        except FileNotFoundError as exc:
-            raise NotFound(f"{name} does not exist", "check the path") from exc
-        except OSError as exc:
-            raise Unavailable(f"{name} cannot be read ({exc.strerror})", "check who may read it") from exc
-
-    def write(self, name: str, content: bytes) -> None:
-        target = self._folder / name
-        draft = target.with_name(f".{target.name}.{os.getpid()}-{get_ident()}.draft")  # others may write the same now
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            draft.write_bytes(content)
-            draft.replace(target)
-        except OSError as exc:
-            with suppress(OSError):
-                draft.unlink()  # nobody would ever look for the forgotten in it
-            raise Unavailable(
-                f"{target} cannot be written ({exc.strerror})", "make room, or name another folder"
-            ) from exc
-
-    def remove(self, names: Sequence[str]) -> None:
-        for name in names:
-            (self._folder / name).unlink(missing_ok=True)

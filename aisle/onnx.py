@@ -59,6 +59,10 @@ class Transformer:
         self.tokenizer.enable_truncation(max_tokens)
         self.tokenizer.no_padding()
 
+    def lengths(self, inputs: Sequence[str]) -> list[int]:
+        """Tokens that are read of each input."""
+        return [len(encoding) for encoding in self.tokenizer.encode_batch(list(inputs))]
+
     def run(
         self,
         inputs: Sequence[str] | Sequence[tuple[str, str]],

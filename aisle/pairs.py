@@ -44,8 +44,13 @@ def read_pairs(path: str | Path) -> list[Pair]:
         pair_id = as_id(row["pair_id"], f"{where}, pair_id")
         if pair_id in pairs:
             raise BadInput(f"{where}: pair_id {pair_id} occurs twice", "give each pair its own id")
-        pairs[pair_id] = pair_of(pair_id, {column: _text(row, column, where) for column in ("query", *COLUMNS)})
+        pairs[pair_id] = row_pair(pair_id, row, f"{where}: ")
     return list(pairs.values())
+
+
+def row_pair(pair_id: str, row: Row, where: str = "") -> Pair:
+    """The pair of a row. Raises BadInput, which begins with `where`, for a cell that is no text."""
+    return pair_of(pair_id, {column: _text(row, column, where) for column in ("query", *COLUMNS)})
 
 
 def pair_of(pair_id: str, texts: Mapping[str, str]) -> Pair:
@@ -61,5 +66,5 @@ def _text(row: Row, column: str, where: str) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""  # pandas stores an absent text as NaN
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise BadInput(f"{where}: {column} {repr(value)[:60]} is not text", f"write {column} as text")
+        raise BadInput(f"{where}{column} {repr(value)[:60]} is not text", f"write {column} as text")
     return str(value).removesuffix(".0") if isinstance(value, float) else str(value)

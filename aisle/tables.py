@@ -45,6 +45,24 @@ def read_table(path: str | Path, *, required: Sequence[str] = ()) -> Iterator[Ro
     return _separated(_open(path), str(path), "," if ending == ".csv" else "\t", required)
 
 
+def stream_table(path: Path, *, required: Sequence[str] = ()) -> Iterator[Row]:
+    """`read_table` of a file that may be larger than memory; it stays open until the last row, or is given up."""
+    if path.suffix.lower() not in (".csv", ".tsv", ".jsonl"):
+        yield from read_table(path, required=required)
+        return
+    try:
+        file = path.open("rb")
+    except FileNotFoundError as exc:
+        raise NotFound(f"{path} does not exist", "check the path") from exc
+    except OSError as exc:
+        raise BadInput(f"{path} cannot be read ({exc.strerror})", "give a file that this user may read") from exc
+    with file:
+        if path.suffix.lower() == ".jsonl":
+            yield from _json_lines(file, str(path), required)
+        else:
+            yield from _separated(file, str(path), "," if path.suffix.lower() == ".csv" else "\t", required)
+
+
 def read_tsv(path: Path, *, required: Sequence[str] = ()) -> Iterator[Row]:
     """`read_table` of a published tab-separated file, whatever its ending. Raises NotFound, BadInput.
 
@@ -182,7 +200,7 @@ def _separated(
     try:
         for cells in filter(None, reader):
             if not header:
-                header = _checked_header([cell.strip() for cell in cells], name, required)
+                header = checked_header([cell.strip() for cell in cells], name, required)
             elif len(cells) != len(header):
                 seen = f"{name}, line {reader.line_num}: {len(cells)} cells where the header has {len(header)}"
                 raise BadInput(seen, "give every row one cell a column; quote cells that contain the separator")
@@ -195,7 +213,8 @@ def _separated(
         raise BadInput(f"{name} has no header", "name the columns in the first line")
 
 
-def _checked_header(header: list[str], name: str, required: Sequence[str]) -> list[str]:
+def checked_header(header: list[str], name: str, required: Sequence[str] = ()) -> list[str]:
+    """`header`. Raises BadInput, which begins with `name`, where a column repeats or a `required` one is missing."""
     repeated = sorted({column for column in header if header.count(column) > 1})
     if repeated:
         raise BadInput(f"{name}: column {repeated[0]!r} occurs twice in the header", "give every column its own name")
@@ -212,13 +231,22 @@ def _json_lines(file: BinaryIO, name: str, required: Sequence[str]) -> Iterator[
             continue
         where = f"{name}, line {number}"
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as exc:
-            raise BadInput(f"{where}: broken JSON ({exc})", "write one JSON object a line") from exc
-        if not isinstance(row, dict):
-            raise BadInput(f"{where}: {line.strip()[:40]!r} is no JSON object", "write one JSON object a line")
-        _checked_header(list(row), where, required)
+            row = json_object(line)
+        except BadInput as exc:
+            raise BadInput(f"{where}: {exc.detail}", exc.remedy) from exc
+        checked_header(list(row), where, required)
         yield row
+
+
+def json_object(line: str) -> Row:
+    """One line of JSON lines. Raises BadInput."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as exc:
+        raise BadInput(f"broken JSON ({exc})", "write one JSON object a line") from exc
+    if not isinstance(row, dict):
+        raise BadInput(f"{line.strip()[:40]!r} is no JSON object", "write one JSON object a line")
+    return row
 
 
 def _parquet(path: Path, required: Sequence[str]) -> Iterator[Row]:
@@ -231,7 +259,7 @@ def _parquet(path: Path, required: Sequence[str]) -> Iterator[Row]:
         raise MissingExtra("pyarrow", "offline") from exc
     try:
         with pq.ParquetFile(path) as table:
-            _checked_header(table.schema_arrow.names, str(path), required)
+            checked_header(table.schema_arrow.names, str(path), required)
             for batch in table.iter_batches(batch_size=4096):
                 yield from batch.to_pylist()
     except (pa.ArrowException, OSError, ValueError, OverflowError) as exc:

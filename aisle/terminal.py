@@ -6,7 +6,8 @@ Pipes get none of it; who prints decides. Chinese characters take two columns, w
 import shutil
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -38,6 +39,22 @@ def progress(items: Iterable[T]) -> Iterable[T]:
     # `disable=None`: tqdm itself asks whether stderr is a terminal.
     bar: Iterable[T] = tqdm(items, delay=2, disable=None, leave=False, file=sys.stderr)
     return bar
+
+
+@contextmanager
+def counted(total: int) -> Iterator[Callable[[], None]]:
+    """What to call whenever one of `total` is done, for a bar as of `progress`."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        yield lambda: None
+        return
+    with tqdm(total=total, delay=2, disable=None, leave=False, file=sys.stderr) as bar:
+
+        def done() -> None:
+            bar.update()
+
+        yield done
 
 
 def _cell(value: object) -> str:

@@ -19,8 +19,9 @@ import measuring
 
 from aisle.collecting import Ingest, collect
 from aisle.compaction import compact
-from aisle.event_log import EventLog, LocalFiles
+from aisle.event_log import EventLog
 from aisle.events import moment
+from aisle.files import LocalFiles
 from aisle.identity import Caller
 from aisle.profile import MAX_OTHERS, MAX_PURCHASES, MemoryProfiles
 from aisle.pseudonyms import Pseudonyms

@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from aisle.event_log import EventLog, LocalFiles
+from aisle.event_log import EventLog
 from aisle.events import moment, ms_of
+from aisle.files import LocalFiles
 from aisle.identity import Caller
 from aisle.local_state import SHOPPERS, open_state
 from aisle.ubi import Reading

@@ -13,8 +13,9 @@ from world_events import ANNA, BEN, NOON, PSEUDONYMS, record
 
 from aisle.collecting import MAX_MESSAGE_BYTES, Collected, Ingest, Ingested, Poison, collect, messages
 from aisle.errors import BadInput, TooLarge, Unavailable
-from aisle.event_log import EventLog, LocalFiles, read_log
+from aisle.event_log import EventLog, read_log
 from aisle.events import Record
+from aisle.files import LocalFiles
 from aisle.identity import Caller
 from aisle.profile import MemoryProfiles, Profile
 from aisle.shopping import MAX_EVENTS, Act, EventsRequest, EventsResponse, Rejected

@@ -12,8 +12,9 @@ import pytest
 from aisle.aws.event_bucket import EventBucket
 from aisle.compaction import compact
 from aisle.errors import NotFound, Unavailable
-from aisle.event_log import EventLog, Files, LocalFiles
+from aisle.event_log import EventLog
 from aisle.events import Record, moment
+from aisle.files import Files, LocalFiles
 
 ANN, BOB = "k" + "a" * 22, "k" + "b" * 22
 DAY_MS = 86_400_000
@@ -82,7 +83,7 @@ def test_the_log_is_compacted_by_day_and_forgets(files: Files) -> None:
 def test_more_files_than_one_call_takes_are_listed_and_removed(
     bucket: EventBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aisle.aws.event_bucket.MOST_REMOVED", 3)
+    monkeypatch.setattr("aisle.aws.bucket_files.MOST_REMOVED", 3)
     written = [f"raw/{n}" for n in range(8)]
     for name in written:
         bucket.write(name, b"")
@@ -131,5 +132,5 @@ def test_a_missing_bucket_is_told(aws: dict[str, str]) -> None:
         lambda: nowhere.write("raw/1", b""),
         lambda: nowhere.remove(["raw/1"]),
     ):
-        with pytest.raises(Unavailable, match="the event log nowhere: NoSuchBucket"):
+        with pytest.raises(Unavailable, match="the bucket nowhere: NoSuchBucket"):
             call()

@@ -15,8 +15,9 @@ from world_events import NOON, record
 from aisle.aws.event_queue import queue_url
 from aisle.aws.pseudonym_secret import read_pseudonyms, secret_name
 from aisle.cli import main
-from aisle.event_log import EventLog, LocalFiles, read_log
+from aisle.event_log import EventLog, read_log
 from aisle.events import Record
+from aisle.files import LocalFiles
 from aisle.local_state import open_state
 from aisle.profile import MemoryProfiles
 from aisle.shoppers import local_shoppers

@@ -16,8 +16,9 @@ from world_events import ANNA, BEN, NOON, record
 
 from aisle.compaction import Compacted, compact
 from aisle.errors import BadInput, NotFound, Unavailable
-from aisle.event_log import EventLog, LocalFiles, compacted_name, packed, read_log
+from aisle.event_log import EventLog, compacted_name, packed, read_log
 from aisle.events import Record, moment, ms_of
+from aisle.files import LocalFiles
 
 DAY_MS = 86_400_000
 NEXT_DAY = NOON + DAY_MS
@@ -47,6 +48,12 @@ class MemoryFiles:
     def write(self, name: str, content: bytes) -> None:
         self._called()
         self.kept[name] = content
+
+    def create(self, name: str, content: bytes) -> bool:
+        there = name in self.kept
+        if not there:
+            self.write(name, content)
+        return not there
 
     def remove(self, names: Sequence[str]) -> None:
         for name in names:

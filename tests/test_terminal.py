@@ -1,7 +1,7 @@
 import pytest
 
 from aisle.report import in_words
-from aisle.terminal import progress, table
+from aisle.terminal import counted, progress, table
 
 
 def test_numbers_stand_to_the_right_and_texts_to_the_left() -> None:
@@ -35,4 +35,10 @@ def test_values_are_told_in_words(value: object, words: str) -> None:
 
 def test_progress_gives_every_item_and_shows_nothing_to_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(progress(["a", "b"])) == ["a", "b"]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_what_is_counted_shows_nothing_to_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    with counted(3) as done:
+        done()
     assert capsys.readouterr() == ("", "")

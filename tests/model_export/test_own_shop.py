@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from aisle.errors import BadInput, NotFound
-from aisle.event_log import EventLog, LocalFiles
+from aisle.event_log import EventLog
 from aisle.events import Record, ms_of
+from aisle.files import LocalFiles
 from aisle.identity import Caller
 from aisle.pseudonyms import Pseudonyms
 from aisle.ubi import Reading
