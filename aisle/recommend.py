@@ -25,17 +25,21 @@ from aisle.shopping import (
     Because,
     History,
     Kind,
+    Listed,
     NeighbourRequest,
     Recommendation,
     RecommendationRequest,
     RecommendationResponse,
     Route,
     SessionEvent,
+    Suggested,
 )
 from aisle.timings import Clock, Timings
 from aisle.types import FACETS, Filters, Product
 
 PROPOSED, SPARE = 3, 20  # products proposed: so many for each that is asked for, and some more
+SUGGESTED = 200  # products chosen ahead of a request: enough for a page of 50
+YOUNG_MS = 36 * 3_600_000  # how long they are taken: a night, and half a day more if it was missed
 NEW_MS = 30 * 86_400_000  # how long a product counts as new in the shop
 _DAY_MS = 86_400_000
 
@@ -50,6 +54,13 @@ class Evidence(Protocol):
     def route(self) -> str: ...
     @property
     def rows(self) -> Sequence[int]: ...  # of the history, that spoke for it, the strongest first
+
+
+class Chosen(NamedTuple):
+    """Evidence of which only the route is known."""
+
+    route: str
+    rows: tuple[int, ...] = ()
 
 
 class Recommended(Protocol):
@@ -93,9 +104,18 @@ class Recommend:
         self._parts, self._bundle_id, self._clock = parts, bundle_id, clock
 
     def recommend(
-        self, request: RecommendationRequest, history: History, now_ms: int, query_id: str
+        self,
+        request: RecommendationRequest,
+        history: History,
+        now_ms: int,
+        query_id: str,
+        suggested: Callable[[], Suggested | None] = lambda: None,
     ) -> RecommendationResponse:
-        """What this shopper may like; `history` is asked once, unless the request is not personal."""
+        """What this shopper may like; `history` is asked once, unless the request is not personal.
+
+        `suggested`, asked after it: what `choose` chose by that history before now. It is taken where it is young, of
+        this bundle and long enough; new products alone, reasons and a caller's own events need the recommender.
+        """
         timings = Timings(self._clock)
         known = history() if request.personal else ()
         acts = [*(known or ()), *session_acts(request.events, now_ms)]
@@ -103,7 +123,12 @@ class Recommend:
         bought = [act.product_id for act in acts if act.kind == "purchase"] if request.new else []
         allowed = self._allowed(request.filters, [*request.exclude, *bought])
 
-        def proposed(count: int) -> list[Proposal]:
+        plain = bool(known) and not (request.events or request.new or request.explain)
+        ready, all_there_was = self._ready(suggested() if plain else None, now_ms, allowed)
+
+        def proposed(count: int) -> Sequence[Proposal]:
+            if len(ready) >= count or all_there_was:
+                return ready[:count]
             found = self._recommender.recommend(acts, now_ms, count, new=request.new, allowed=allowed)
             return [*map(Proposal, found.rows.tolist(), found.scores.tolist(), found.evidence)]
 
@@ -115,6 +140,24 @@ class Recommend:
         hits = self._hits(shown, allowed, request.lang, lambda p, product: self._why(p, product, did, now_ms, request))
         degraded = ["profile"] if known is None else []
         return self._response(query_id, _route(shown), degraded, hits, timings)
+
+    def choose(self, acts: Sequence[Act], now_ms: int) -> Suggested:
+        """What the recommender proposes to a shopper who did `acts`, for answers to choose from later."""
+        found = self._recommender.recommend(acts, now_ms, SUGGESTED, new=False, allowed=self._allowed(Filters(), []))
+        told = zip(found.rows.tolist(), found.scores.tolist(), found.evidence, strict=True)
+        products = self._parts.products
+        listed = [Listed(products[row].product_id, score, evidence.route) for row, score, evidence in told]
+        return Suggested(self._bundle_id, now_ms, tuple(listed))
+
+    def _ready(self, suggested: Suggested | None, now_ms: int, allowed: Mask) -> tuple[Sequence[Proposal], bool]:
+        """Those of the products suggested that are allowed now, and whether nothing else could have been; none by
+        another bundle or of another day."""
+        if not suggested or suggested.bundle_id != self._bundle_id or now_ms - suggested.made_at_ms > YOUNG_MS:
+            return [], False
+        rows = self._parts.products.find_all([listed.product_id for listed in suggested.products]).tolist()
+        told = zip(rows, suggested.products, strict=True)
+        ready = [Proposal(row, one.score, Chosen(one.route)) for row, one in told if row >= 0 and allowed[row]]
+        return ready, bool(ready) and len(rows) < SUGGESTED
 
     def similar(self, request: NeighbourRequest, query_id: str) -> RecommendationResponse:
         """Products like the one of the page, never its own variants. Raises NotFound."""
@@ -160,7 +203,7 @@ class Recommend:
             allowed[np.isin(columns.group, columns.group[rows[rows >= 0]])] = False
         return allowed
 
-    def _articles(self, proposed: Callable[[int], list[Proposal]], k: int) -> list[Proposal]:
+    def _articles(self, proposed: Callable[[int], Sequence[Proposal]], k: int) -> list[Proposal]:
         """The best variant of each article, best first: at least k, as far as there are so many."""
         group, count = self._parts.columns.group, PROPOSED * k + SPARE
         while True:

@@ -13,11 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from aisle.collecting import Ingest, collect
 from aisle.compaction import compact
 from aisle.errors import Unavailable
-from aisle.event_log import EventLog, LocalFiles
+from aisle.event_log import EventLog
 from aisle.events import Record, moment
+from aisle.files import LocalFiles
 from aisle.identity import Caller, Identify, Identity
 from aisle.local_state import LocalState, open_state
-from aisle.profile import MemoryProfiles, ProfileStore
+from aisle.profile import MemoryProfiles, Profile, ProfileStore
 from aisle.pseudonyms import Pseudonyms
 from aisle.settings import Settings
 from aisle.shopping import Act, EventsRequest, EventsResponse, ForgetResponse, History, KnownAct, ProfileResponse
@@ -65,22 +66,32 @@ class Shoppers:
         self.profiles.forget(caller.shoppers, now)
         return ForgetResponse(moment(now))
 
-    def history(self, caller: Caller) -> History:
-        """Begins to read what this caller did; the answer is waited for no longer than the budget."""
+    def known(self, caller: Caller) -> Callable[[], Profile | None]:
+        """Begins to read the caller's profile; the answer is waited for no longer than the budget, None then."""
         if caller.unread:
             return lambda: None
         if not caller.shoppers:
-            return lambda: ()
+            return Profile
         until = time.monotonic() + self._budget_ms / 1000
         reading = self._readers.submit(self.profiles.read, caller.shoppers)
 
-        def acts() -> Sequence[Act] | None:
+        def profile() -> Profile | None:
             try:
-                return reading.result(max(until - time.monotonic(), 0)).acts
+                return reading.result(max(until - time.monotonic(), 0))
             except (TimeoutError, Unavailable):
                 return None
 
-        return acts
+        return profile
+
+
+def history_of(known: Callable[[], Profile | None]) -> History:
+    """The acts of a profile that is being read."""
+
+    def acts() -> Sequence[Act] | None:
+        profile = known()
+        return None if profile is None else profile.acts
+
+    return acts
 
 
 def open_shoppers(settings: Settings, state: LocalState | None = None) -> Shoppers:

@@ -36,6 +36,22 @@ class Act(Struct, frozen=True, array_like=True, order=True):
 History = Callable[[], Sequence[Act] | None]  # a shopper's acts; None where they could not be read in time
 
 
+class Listed(Struct, frozen=True, array_like=True):
+    """A product that was chosen for a shopper, its score in 0..1, and what the choice rests on."""
+
+    product_id: str
+    score: float
+    route: str
+
+
+class Suggested(Struct, frozen=True, array_like=True):
+    """What a bundle chose for a shopper by all that was known at `made_at_ms` since 1970, best first."""
+
+    bundle_id: str
+    made_at_ms: int
+    products: tuple[Listed, ...]
+
+
 class EventsRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """UBI events and UBI queries; each is checked by itself, so that one bad one does not cost its neighbours."""
 

@@ -2,8 +2,9 @@
 
     shopper_id   the pseudonym                    version        counts the writes of the item
     acts         what is known, packed            forgotten_at   ms since 1970; what happened by then stays out
-    expires      s since 1970, when DynamoDB lets the item go
+    suggested    what was chosen by these acts    expires        s since 1970, when DynamoDB lets the item go
 
+What was chosen lies in the item that it was chosen by: who adds an act, or forgets, drops it in the same write.
 Whoever writes a version that was not the last one reads again and adds again, which `aisle.profile` makes harmless.
 """
 
@@ -22,12 +23,14 @@ from msgspec import Struct
 from aisle.aws.clients import client, told
 from aisle.errors import Unavailable
 from aisle.events import Record
-from aisle.profile import DAY_MS, KEPT_DAYS, Profile, merged, with_records
-from aisle.shopping import Act
+from aisle.profile import DAY_MS, KEPT_DAYS, Page, Profile, Seen, together, with_records
+from aisle.shopping import Act, Suggested
 
 _READ_TIMEOUT_S, _WRITE_TIMEOUT_S = 0.5, 3.0  # of a call
+_PAGE = 200  # items of one scan
 _TRIES, _PAUSE_S = 12, 0.01  # of a write that others were ahead of; the pause doubles up to 64 times
 _DECODER = msgspec.msgpack.Decoder(tuple[Act, ...])
+_SUGGESTED = msgspec.msgpack.Decoder(Suggested)
 
 
 class Kept(Struct, frozen=True):
@@ -55,8 +58,37 @@ class ProfileTable:
             answer = dynamodb.batch_get_item(RequestItems={self._name: keys})
         if answer["UnprocessedKeys"]:
             raise Unavailable(f"the profile table {self._name}: throttled", "look at the table and its throttles")
-        found = [_kept(item) for item in answer["Responses"][self._name]]
-        return merged(Profile(), (act for kept in found for act in kept.profile.acts))
+        return together([_kept(item).profile for item in answer["Responses"][self._name]])
+
+    def page(self, segment: int, segments: int, after: str | None) -> Page:
+        """Raises Unavailable where the table is missing, refuses or does not answer."""
+        start = {"ExclusiveStartKey": _key(after)} if after else {}
+        with self._told("what is asked again begins where it stopped"):
+            dynamodb = client("dynamodb", timeout_s=_WRITE_TIMEOUT_S)
+            answer = dynamodb.scan(TableName=self._name, Segment=segment, TotalSegments=segments, Limit=_PAGE, **start)
+        last = answer.get("LastEvaluatedKey")
+        found = [(item["shopper_id"]["S"], _kept(item)) for item in answer["Items"]]
+        seen = [Seen(shopper, kept.profile, kept.version) for shopper, kept in found if kept.profile.acts]
+        return Page(seen, last["shopper_id"]["S"] if last else None)
+
+    def suggest(self, seen: Seen, suggested: Suggested) -> bool:
+        """Raises Unavailable where the table is missing, refuses or does not answer."""
+        with self._told("what was chosen may be chosen again"):
+            dynamodb = client("dynamodb", timeout_s=_WRITE_TIMEOUT_S)
+            try:
+                dynamodb.update_item(
+                    TableName=self._name,
+                    Key=_key(seen.shopper),
+                    UpdateExpression="SET suggested = :suggested",
+                    ConditionExpression="version = :seen",
+                    ExpressionAttributeValues={
+                        ":suggested": {"B": _packed(suggested)},
+                        ":seen": {"N": str(seen.version)},
+                    },
+                )
+            except dynamodb.exceptions.ConditionalCheckFailedException:
+                return False
+        return True
 
     def add(self, shopper: str, records: Sequence[Record]) -> None:
         """Raises Unavailable where the table is missing, refuses or does not answer, or others keep being faster."""
@@ -119,10 +151,16 @@ def _attributes(kept: Kept) -> dict[str, Any]:
     ends_ms = max(kept.forgotten_ms + KEPT_DAYS * DAY_MS, kept.profile.kept_until_ms or 0)
     found: dict[str, Any] = {"version": {"N": str(kept.version + 1)}, "expires": {"N": str(-(-ends_ms // 1000))}}
     if kept.profile.acts:
-        found["acts"] = {"B": zlib.compress(msgspec.msgpack.encode(kept.profile.acts))}
+        found["acts"] = {"B": _packed(kept.profile.acts)}
+    if kept.profile.suggested:
+        found["suggested"] = {"B": _packed(kept.profile.suggested)}
     if kept.forgotten_ms:
         found["forgotten_at"] = {"N": str(kept.forgotten_ms)}
     return found
+
+
+def _packed(value: object) -> bytes:
+    return zlib.compress(msgspec.msgpack.encode(value))
 
 
 def _kept(item: dict[str, Any]) -> Kept:
@@ -139,6 +177,9 @@ def _kept(item: dict[str, Any]) -> Kept:
         oldest_ms = now_s * 1000 - KEPT_DAYS * DAY_MS
         acts = _DECODER.decode(zlib.decompress(item["acts"]["B"])) if "acts" in item else ()
         profile = Profile(tuple(act for act in acts if act.at_ms > oldest_ms))
+        if "suggested" in item and profile.acts == acts:
+            suggested = _SUGGESTED.decode(zlib.decompress(item["suggested"]["B"]))
+            profile = Profile(profile.acts, suggested)
         return Kept(profile, int(item.get("forgotten_at", {"N": "0"})["N"]), version)
     except (LookupError, ValueError, zlib.error, msgspec.MsgspecError) as exc:
         raise Unavailable(

@@ -1,0 +1,1 @@
+"""What is chosen and computed at night, ahead of the day's visits."""
