@@ -10,7 +10,7 @@ AISLE := .venv/bin/aisle
 ARCHITECTURE = $(shell awk '/^architecture:/ {print $$2}' infra/stages/$(STAGE).yml 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench bench-growth figures layer package deploy rollback heavy-image infra-tools image clean
+.PHONY: help setup demo test check bench bench-growth bench-batch figures layer package deploy rollback heavy-image infra-tools image clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,12 @@ node_modules/.installed: package.json package-lock.json .npmrc
 	npm ci --silent
 	touch $@
 
+bench-batch: setup .venv-bench/installed $(SAMPLE)/manifest.json ## score ROWS (1,000,000) pairs on this machine and in an emulated account that kills workers, into RESULTS
+	PYTHONPATH=. .venv-bench/bin/python benchmarks/batch.py $(SAMPLE) --rows $(or $(ROWS),1000000) \
+	    --out $(RESULTS)/$(notdir $(SAMPLE)).batch.json
+	PYTHONPATH=. .venv/bin/python benchmarks/batch_wired.py $(SAMPLE) --rows $(or $(ROWS),1000000) \
+	    --out $(RESULTS)/$(notdir $(SAMPLE)).batch_wired.json
+
 figures: setup ## put the figures of benchmarks/results/ into the READMEs
 	.venv/bin/python benchmarks/figures.py
 
@@ -95,9 +101,9 @@ figures: setup ## put the figures of benchmarks/results/ into the READMEs
 	.venv/bin/python benchmarks/catalogue.py 35000 .aisle/bench-35000.jsonl
 	$(AISLE) index .aisle/bench-models .aisle/bench-35000.jsonl --out .aisle/bench-35000
 
-image: setup ## build the search image around BUNDLE; ARCH=x86_64|arm64, BASE_IMAGE=… and RUNTIME=slim choose another
+image: setup ## build the search image around BUNDLE; ARCH=x86_64|arm64, BASE_IMAGE=… and RUNTIME=slim choose another, FUNCTION=batch the batch image
 	.venv/bin/python -m infra.images.build $(SAMPLE) $(if $(ARCH),--arch $(ARCH)) $(if $(TAG),--tag $(TAG)) \
-	    $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) $(if $(RUNTIME),--runtime $(RUNTIME))
+	    $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(FUNCTION),--function $(FUNCTION))
 
 clean: ## remove .venv/, caches and what the demo built
 	rm -rf .venv .venv-bench .venv-infra .serverless node_modules .aisle build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -19,13 +19,16 @@ import msgspec
 import numpy as np
 
 from aisle.assessment import Assessment, assess, check_measures, judged_queries, report_on, untied
+from aisle.batch_commands import batch as batch
 from aisle.bundle import Bundle, verify_hashes
 from aisle.decoding import read_values
+from aisle.errors import BadInput
 from aisle.evaluation import trec_run_lines
 from aisle.event_commands import events as events
 from aisle.event_commands import replay as replay
 from aisle.indexing import reindex
 from aisle.key_commands import keys as keys
+from aisle.lance_catalogue import PLACE
 from aisle.listings import bundle_facts, bundle_listing, measures_listing, search_listing
 from aisle.pairs import read_pairs
 from aisle.products import Products
@@ -33,6 +36,7 @@ from aisle.recommend_command import recommend as recommend
 from aisle.report import check_report, write_report
 from aisle.runtime import Services, open_services
 from aisle.settings import Settings
+from aisle.table_indexing import reindex_at
 from aisle.tables import read_qrels, read_queries
 from aisle.terminal import progress
 from aisle.types import SearchRequest
@@ -47,8 +51,12 @@ def index(asked: Namespace) -> int:
     """Seals BUNDLE2 and prints its id."""
     bundle = Bundle.open(asked.bundle)
     with _as_file(asked.catalogue) as catalogue:
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        made = reindex(bundle, catalogue, asked.out, asked.merchandising, now, _settings(asked).threads, _tell)
+        now, threads = datetime.now(UTC).isoformat(timespec="seconds"), _settings(asked).threads
+        if asked.catalogue_at:
+            given = catalogue, asked.out, asked.merchandising, asked.catalogue_at
+            made = reindex_at(bundle, *given, now, threads, _tell)
+        else:
+            made = reindex(bundle, catalogue, asked.out, asked.merchandising, now, threads, _tell)
     manifest = made.manifest
     if sys.stdout.isatty():
         print(f"bundle {manifest.bundle_id} with {manifest.n_products} products is at {asked.out}")
@@ -98,7 +106,13 @@ def evaluate(asked: Namespace) -> int:
     check_report(asked.report)
     check_measures(asked.measures)
     queries, qrels = read_queries(asked.queries), read_qrels(asked.qrels)
-    products = Products.load(Bundle.open(asked.bundle).path)
+    bundle = Bundle.open(asked.bundle)
+    if bundle.has(PLACE):
+        raise BadInput(
+            f"the catalogue of {asked.bundle} lies in a table, and evaluate needs it in the bundle",
+            "evaluate the bundle that it was indexed from, or give what `aisle run` prints to ir_measures",
+        )
+    products = Products.load(bundle.path)
     judged = judged_queries(queries, qrels, products)
     if len(judged) < len(queries):
         _tell(f"{len(queries) - len(judged)} of {len(queries)} queries have no judgements and are skipped")

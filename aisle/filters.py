@@ -49,11 +49,17 @@ class Columns:
     @classmethod
     def build(cls, products: Sequence[Product]) -> "Columns":
         """The columns of a catalogue, in its order. Raises BadInput for a created_at that is not ISO 8601."""
-        values = {facet: spellings(getattr(product, facet) for product in products) for facet in FACETS}
+        return cls.among(products, {f: spellings(getattr(product, f) for product in products) for f in FACETS})
+
+    @classmethod
+    def among(cls, products: Sequence[Product], values: dict[str, dict[str, str]]) -> "Columns":
+        """The columns of some products of a catalogue with these `values`. Raises BadInput."""
         codes = np.full((len(FACETS), len(products)), -1, np.int32)
         for line, facet in zip(codes, FACETS, strict=True):
-            code_of = {folded: code for code, folded in enumerate(values[facet])}
-            line[:] = [code_of.get(fold(getattr(product, facet)), -1) for product in products]
+            folded = {value: fold(value) for value in {getattr(product, facet) for product in products}}
+            wanted = set(folded.values())
+            code_of = {value: code for code, value in enumerate(values[facet]) if value in wanted}
+            line[:] = [code_of.get(folded[getattr(product, facet)], -1) for product in products]
         return cls(
             price=_floats(product.price for product in products),
             rating=_floats(product.rating for product in products),

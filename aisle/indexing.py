@@ -27,7 +27,7 @@ from aisle.lexical import Lexical
 from aisle.merchandising import Rules
 from aisle.products import Products
 from aisle.recommender import FACTS
-from aisle.runtime import open_search
+from aisle.runtime import open_sealed
 from aisle.sealing import sealing
 from aisle.suggest import Suggester
 from aisle.types import Product
@@ -35,6 +35,7 @@ from aisle.understanding import Understanding
 
 MODELS = ("encoder", "reranker", "ranker", "pairs", "personal")  # the last two where a recipe has judged pairs, clicks
 GOLDEN_QUERIES = 64
+PATIENCE_S = 120.0  # with a store, while nobody waits
 Report = Callable[[str], None]  # one sentence of progress
 
 
@@ -46,22 +47,38 @@ class Tuned(NamedTuple):
     heavy_margin: float = 0.0
 
 
+class Found(NamedTuple):
+    """How texts are found: by the words of titles and bodies, by meaning. What a cluster may make in shards."""
+
+    title: Lexical
+    body: Lexical
+    dense: Dense
+
+
 def write_index(
-    folder: Path, products: Sequence[Product], rules: Rules, tuned: Tuned, threads: int, report: Report
+    folder: Path,
+    products: Sequence[Product],
+    rules: Rules,
+    tuned: Tuned,
+    threads: int,
+    report: Report,
+    found: Found | None = None,
 ) -> None:
-    """Fill `folder`, which holds encoder/, with all that follows from `products`."""
+    """Fill `folder`, which holds encoder/, with all that follows from `products`; `found` may be made already."""
     report(f"index {len(products)} products: columns, words, suggestions")
     Products.save(products, folder)
     Columns.build(products).save(folder / "columns")
-    Lexical.build([title_text(p) for p in products]).save(folder / "lexical" / "title")
-    Lexical.build([body_text(p) for p in products]).save(folder / "lexical" / "body")
+    # Each is let go as soon as it is saved.
+    (found.title if found else Lexical.build([title_text(p) for p in products])).save(folder / "lexical" / "title")
+    (found.body if found else Lexical.build([body_text(p) for p in products])).save(folder / "lexical" / "body")
     encoder = Encoder(folder / "encoder", threads)
     Understanding.build(products, encoder.knows).save(folder / "understanding")
     Suggester.build(products).save(folder / "suggest")
     rules.save(folder / "merchandising.json")
     write_tuned(folder, tuned, currency_of(products))
     report(f"index {len(products)} products: vectors")
-    Dense.build(encoder.encode([product_text(p) for p in products])).save(folder / "dense")
+    dense = found.dense if found else Dense.build(encoder.encode([product_text(p) for p in products]))
+    dense.save(folder / "dense")
 
 
 def write_recommender(old: Path, folder: Path, products: Sequence[Product]) -> None:
@@ -89,7 +106,7 @@ def currency_of(products: Sequence[Product]) -> str:
 
 def write_golden(folder: Path, queries: Sequence[str], threads: int) -> None:
     """golden.json: what these queries find with the other files of `folder`, on this processor."""
-    search = open_search(folder, "draft", threads)
+    search = open_sealed(folder, "draft", threads, PATIENCE_S)
     record(lambda query: search.ranking(query, 10), queries).save(folder / "golden.json")
 
 
@@ -109,6 +126,22 @@ def reindex(
     other half are titles of the new catalogue. Raises BadInput and BundleError.
     """
     products = read_catalogue(catalogue, report)
+    data = {catalogue.name: sha256(catalogue)}
+    return reindexed(bundle, products, data, out, merchandising, created_at, threads, report)
+
+
+def reindexed(
+    bundle: Bundle,
+    products: Sequence[Product],
+    data: dict[str, str],
+    out: Path,
+    merchandising: Path | None,
+    created_at: str,
+    threads: int,
+    report: Report,
+    found: Found | None = None,
+) -> Bundle:
+    """`reindex` over products that are read already, from files of these names and hashes."""
     ids = {p.product_id for p in products}
     rules = (
         Rules.read(merchandising, ids) if merchandising else Rules.load(bundle.file("merchandising.json")).among(ids)
@@ -119,7 +152,7 @@ def reindex(
         for name in MODELS:
             if (bundle.path / name).exists():
                 shutil.copytree(bundle.path / name, draft.folder / name)
-        write_index(draft.folder, products, rules, tuned, threads, report)
+        write_index(draft.folder, products, rules, tuned, threads, report, found)
         if (bundle.path / "recommender").exists():
             report(f"recommend from {len(products)} products: what is known of them, and what means alike")
             write_recommender(bundle.path / "recommender", draft.folder, products)
@@ -129,7 +162,7 @@ def reindex(
         facts |= catalogue_facts(products, draft.folder)
         facts |= {
             "created_at": created_at,
-            "data": {catalogue.name: sha256(catalogue)},
+            "data": data,
             "steps": [],
             "evaluation": {},
             "aisle_version": __version__,

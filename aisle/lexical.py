@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from aisle.errors import MissingExtra
 from aisle.mapped import load_array
 from aisle.text import has_digit, terms
+from aisle.word_statistics import WordStatistics
 
 _ARRAYS = ("start", "rows", "weights", "documents")
 _DIGITS = 4  # of a difference of idf masses: a tree must not tell 0 from what rounding left of it
@@ -47,6 +48,7 @@ class Lexical:
     """One inverted index: the postings of term t are rows[start[t]:start[t+1]], rising, with their weights beside them.
 
     `documents`: (3, n) float32 of each row its terms, the idf mass of its distinct terms, and of those with a digit.
+    `statistics`: of all texts, where these rows are only some of them.
     """
 
     def __init__(
@@ -56,9 +58,10 @@ class Lexical:
         rows: NDArray[np.int32],
         weights: NDArray[np.float32],
         documents: NDArray[np.float32],
+        statistics: WordStatistics | None = None,
     ) -> None:
         self.vocabulary, self.start, self.rows, self.weights = vocabulary, start, rows, weights
-        self.documents = documents
+        self.documents, self._statistics = documents, statistics
         self._added: dict[str, tuple[NDArray[np.int32], NDArray[np.float32]]] = {}
 
     @classmethod
@@ -87,6 +90,25 @@ class Lexical:
         documents[2] = np.bincount(rows, idf * np.repeat(digit, frequency), len(tokens))
         return cls(vocabulary, start, rows, weights, documents)
 
+    @classmethod
+    def among(
+        cls, statistics: WordStatistics, texts: Sequence[str], documents: NDArray[np.float32], asked: Iterable[str]
+    ) -> Lexical:
+        """Some rows of a larger index, for a query of the terms `asked` alone.
+
+        `texts`: of each row its terms, joined by blanks; `documents`: (3, len(texts)), their columns there.
+        """
+        none = np.zeros(0, np.int32), np.zeros(0, np.float32)
+        index = cls({}, np.zeros(1, np.int64), *none, documents, statistics)
+        saturation = index._saturation(documents[0])
+        split = [text.split(" ") for text in texts]
+        for term in dict.fromkeys(asked):
+            counts = np.array([words.count(term) for words in split], np.float64)
+            rows = np.flatnonzero(counts)
+            weights = index._idf(term) * counts[rows] / (counts[rows] + saturation[rows])
+            index._added[term] = rows.astype(np.int32), weights.astype(np.float32)
+        return index
+
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True)
         for name in _ARRAYS:
@@ -95,26 +117,32 @@ class Lexical:
 
     @classmethod
     def load(cls, folder: Path) -> Lexical:
-        arrays = (load_array(folder / f"{name}.npy") for name in _ARRAYS)
-        return cls(json.loads((folder / "vocabulary.json").read_text(encoding="utf-8")), *arrays)
+        start, rows, weights, documents = (load_array(folder / f"{name}.npy") for name in _ARRAYS)
+        vocabulary = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
+        return cls(vocabulary, start, rows, weights, documents)
 
     def beside(self, texts: Sequence[str]) -> Lexical:
         """This index with `texts` as further rows behind its own, weighed by the statistics that it was built with."""
         n, postings = self.documents.shape[1], defaultdict[str, list[tuple[int, float]]](list)
         documents = np.zeros((3, len(texts)), np.float32)
-        average = max(float(self.documents[0].mean()), 1.0) if n else 1.0
         for row, text in enumerate(texts):
             counts = Counter(terms(text))
             documents[0, row] = counts.total()
-            saturation = K1 * (1 - B + B * counts.total() / average)
+            saturation = float(self._saturation(documents[0, row]))
             for term, count in counts.items():
                 idf = self._idf(term)
                 postings[term].append((n + row, idf * count / (count + saturation)))
                 documents[1, row] += idf
                 documents[2, row] += idf * has_digit(term)
         joined = Lexical(
-            self.vocabulary, self.start, self.rows, self.weights, np.concatenate([self.documents, documents], axis=1)
+            self.vocabulary,
+            self.start,
+            self.rows,
+            self.weights,
+            np.concatenate([self.documents, documents], axis=1),
+            self._statistics,
         )
+        joined._added |= self._added
         for term, found in postings.items():
             rows, weights = zip(*found, strict=True)
             old_rows, old_weights = self._postings(term)
@@ -165,7 +193,17 @@ class Lexical:
 
     def _idf(self, term: str) -> float:
         """A term that no row has counts as if one had it, so that asking for it costs coverage."""
+        if self._statistics:
+            return float(idf_of(self._statistics.frequency(term), self._statistics.n))
         return float(idf_of(max(len(self._postings(term)[0]), 1), self.documents.shape[1]))
+
+    def _saturation(self, length: NDArray[np.float32]) -> NDArray[np.float64]:
+        """What a term's count is held against in texts of so many terms."""
+        if self._statistics:
+            average = max(self._statistics.mean_terms, 1.0)
+        else:
+            average = max(float(self.documents[0].mean()), 1.0) if self.documents.shape[1] else 1.0
+        return K1 * (1 - B + B * length.astype(np.float64) / average)
 
 
 def _contains(rising: NDArray[np.int32], rows: NDArray[np.int64]) -> NDArray[np.bool_]:

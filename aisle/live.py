@@ -8,7 +8,7 @@ bundle lacks are encoded here and lie behind its last row.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -59,6 +59,18 @@ class Live:
                 self._lock.release()
         return self._view
 
+    def over(self, parts: Parts) -> View:
+        """What is true now of `parts`, some rows of a catalogue that lies elsewhere."""
+        view = self.view()
+        known = self._entries
+        ids = {parts.products[row].product_id for row in range(len(parts.products))} if known else set()
+        entries = {i: entry for i, entry in known.items() if i in ids or entry.product}
+        return (
+            self._laid(entries, parts, parts.products.find)._replace(complete=view.complete)
+            if entries
+            else View(parts, view.complete, view.hidden_titles)
+        )
+
     def _is_old(self) -> bool:
         return self._clock() - self._read_at >= self._max_age
 
@@ -71,7 +83,7 @@ class Live:
         else:
             news = {e.product_id: e for e in found if self._is_news(e)}
             entries = self._entries | news
-            self._view = self._laid(entries) if news else self._view._replace(complete=True)
+            self._view = self._laid(entries, self._base, self._row) if news else self._view._replace(complete=True)
             self._entries = entries  # only now: what could not be laid is read again
             newest = max([self._newest or self._made_at, *(entry.changed_at for entry in found)])
             if newest != self._newest:
@@ -90,14 +102,13 @@ class Live:
         known = self._entries.get(entry.product_id)
         return known is None or (known != entry and entry.changed_at >= known.changed_at)
 
-    def _laid(self, entries: Mapping[str, Entry]) -> View:
-        base = self._base
+    def _laid(self, entries: Mapping[str, Entry], base: Parts, find: Callable[[str], int | None]) -> View:
         price, in_stock = base.columns.price.copy(), base.columns.in_stock.copy()
         changed: dict[int, dict[str, Any]] = {}
         hidden: dict[int, str] = {}
         added: list[Product] = []
         for entry in entries.values():
-            row = self._row(entry.product_id)
+            row = find(entry.product_id)
             if row is None and entry.product and not entry.hidden and entry.product_at >= self._made_at - KEPT_MS:
                 added.append(self._sold(entry.product, entry))
             elif row is not None and entry.hidden:
@@ -110,6 +121,8 @@ class Live:
         titles = [title for row in hidden for title in (base.products[row].title, *base.products[row].titles.values())]
         columns = dataclasses.replace(base.columns, price=price, in_stock=in_stock)
         visible = np.ones(len(base.products) + len(added), bool)
+        if base.visible is not None:
+            visible[: len(base.visible)] = base.visible
         visible[[*hidden]] = False
         parts = dataclasses.replace(
             base,
@@ -119,7 +132,7 @@ class Live:
             body=base.body.beside([body_text(p) for p in added]) if added else base.body,
             dense=base.dense.beside(self._encoded(added)) if added else base.dense,
             rules=base.rules.without({*hidden.values()}) if hidden else base.rules,
-            visible=visible if hidden else None,
+            visible=None if visible.all() else visible,
         )
         return View(parts, True, frozenset(titles))
 

@@ -40,13 +40,17 @@ class Rules(msgspec.Struct, frozen=True):
     @classmethod
     def read(cls, path: Path, known_ids: Collection[str]) -> "Rules":
         """The rules of a merchandising.toml. Raises NotFound without it, BadInput for the first rule that is wrong."""
-        try:
-            tables = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as exc:
-            raise NotFound(f"{path} does not exist", "create it, or leave merchandising out") from exc
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-            raise BadInput(f"{path} is not TOML: {exc}", "mend that place and save the file as UTF-8") from exc
-        return _Checker(path, frozenset(known_ids)).rules(tables)
+        return _Checker(path, frozenset(known_ids)).rules(_tables(path))
+
+    @staticmethod
+    def named(path: Path) -> set[str]:
+        """The product ids that a merchandising.toml names, whatever else is wrong with it. Raises NotFound, BadInput.
+
+        For a catalogue that is too large to ask for all its ids: those found among these are `known_ids`.
+        """
+        tables = _tables(path)
+        listed = [table for kind in ("pin", "bury") for table in tables.get(kind, []) if isinstance(table, dict)]
+        return {i for table in listed for i in table.get("products", []) if isinstance(i, str)}
 
     def save(self, path: Path) -> None:
         path.write_bytes(msgspec.json.encode(self))
@@ -88,6 +92,15 @@ class Rules(msgspec.Struct, frozen=True):
     def buries(self, query: str) -> list[str]:
         """Product ids to show last."""
         return self.bury.get(fold(query), [])
+
+
+def _tables(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as exc:
+        raise NotFound(f"{path} does not exist", "create it, or leave merchandising out") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise BadInput(f"{path} is not TOML: {exc}", "mend that place and save the file as UTF-8") from exc
 
 
 class _Checker:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from aisle.dense import Dense
 from aisle.errors import BundleError
 from aisle.filters import Columns
+from aisle.mapped import load_array
 from aisle.products import Products
 from aisle.shopping import KINDS, Act
 from aisle.types import FACETS
@@ -115,16 +116,28 @@ class Usual:
             {facet: Shares.of(category, columns.codes[FACETS.index(facet)]) for facet in ("brand", "color")},
         )
 
-
-class Personal:
-    """`fitted` over the catalogue of `columns`."""
-
-    def __init__(self, fitted: Fitted, columns: Columns) -> None:
-        self.weights = np.array(fitted.weights, np.float32)
-        self._usual = Usual.of(columns)
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        np.save(folder / "size.npy", self.size)
+        np.save(folder / "level.npy", self.level)
+        for facet, shares in self.shares.items():
+            np.save(folder / f"{facet}.npy", np.stack(shares))
 
     @classmethod
-    def load(cls, folder: Path, columns: Columns) -> Personal:
+    def load(cls, folder: Path) -> Usual:
+        shares = {facet: Shares(*load_array(folder / f"{facet}.npy")) for facet in ("brand", "color")}
+        return cls(load_array(folder / "size.npy"), load_array(folder / "level.npy"), shares)
+
+
+class Personal:
+    """`fitted` over the catalogue of `columns`, whose `usual` may be known already."""
+
+    def __init__(self, fitted: Fitted, columns: Columns, usual: Usual | None = None) -> None:
+        self.weights = np.array(fitted.weights, np.float32)
+        self._usual = usual or Usual.of(columns)
+
+    @classmethod
+    def load(cls, folder: Path, columns: Columns, usual: Usual | None = None) -> Personal:
         """BundleError where personal.json is damaged or knows other features than this code."""
         path = folder / "personal.json"
         try:
@@ -133,7 +146,7 @@ class Personal:
             raise BundleError(f"{path} cannot be read ({exc})", "copy the bundle again or rebuild it") from exc
         if fitted.features != list(FEATURES) or len(fitted.weights) != len(FEATURES):
             raise BundleError(f"{path} has other features than this code", "rebuild it with this version of aisle")
-        return cls(fitted, columns)
+        return cls(fitted, columns, usual)
 
     @staticmethod
     def save(fitted: Fitted, folder: Path) -> None:

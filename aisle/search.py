@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from aisle.filters import relax
 from aisle.heavy import HeavyRoute, Opinion, margin
+from aisle.query_cache import QueryCache
 from aisle.ranker import FINAL, FIRST, Evidence
 from aisle.retrieval import Mask, Parts, Ranked, Reading, Retrieval, Rows
 from aisle.shopping import History
@@ -42,8 +43,16 @@ class Page(NamedTuple):
 class Search:
     """Answers requests from `parts`; `clock` is only ever subtracted from itself."""
 
-    def __init__(self, parts: Parts, bundle_id: str, clock: Clock, heavy: HeavyRoute | None = None) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        bundle_id: str,
+        clock: Clock,
+        heavy: HeavyRoute | None = None,
+        cache: QueryCache | None = None,
+    ) -> None:
         self.parts, self.bundle_id, self._clock, self._heavy = parts, bundle_id, clock, heavy
+        self._cache = cache or QueryCache()
         self._retrieval = Retrieval(parts, clock)
 
     def search(
@@ -108,6 +117,18 @@ class Search:
         return [
             (self.parts.products[row].product_id, float(score)) for row, score in zip(rows, ranked.scores, strict=False)
         ]
+
+    def said(self, query: str) -> tuple[str, dict[str, float]]:
+        """The query as it is read, and the cross-encoder's logits of the products that it would reread for it."""
+        reading, timings = self._retrieval.read(query), Timings(self._clock)
+        evidence, matches, _ = self._found(SearchRequest(query), reading, timings)
+        if evidence is None:
+            return reading.text, {}
+        rows = self._retrieval.to_read(self._retrieval.rank(reading, evidence, matches))
+        logits = self._retrieval.read_pairs(reading.text, rows, np.inf)
+        assert logits is not None  # it has all the time
+        ids = [self.parts.products[row].product_id for row in rows.tolist()]
+        return reading.text, dict(zip(ids, logits.tolist(), strict=True))
 
     def margin(self, query: str) -> float:
         """How clear the student's order of what `query` finds is, as `aisle.heavy.margin` tells it."""
@@ -175,7 +196,9 @@ class Search:
         if request.rerank == "none" or request.sort != "relevance" or not len(rows):
             return ranked, []
         opinion = self._opinion(reading, rows, deadline) if request.rerank == "heavy" else None
-        cross = self._retrieval.read_pairs(reading.text, rows, deadline)
+        cross = self._kept(reading.text, rows)
+        if cross is None:
+            cross = self._retrieval.read_pairs(reading.text, rows, deadline)
         timings.lap("rerank")
         if cross is None:
             return ranked, ["rerank"] if opinion is None else ["rerank", "heavy_rerank"]
@@ -189,6 +212,14 @@ class Search:
         if logits is None:
             return reranked, ["heavy_rerank"]
         return self._retrieval.rerank(ranked, logits), []
+
+    def _kept(self, text: str, rows: Rows) -> NDArray[np.float32] | None:
+        """(len(rows),) float32 logits of the cache; None where it lacks one of these pairs."""
+        said = self._cache.find(text)
+        if said is None:
+            return None
+        logits = [said.get(self.parts.products[row].product_id) for row in rows.tolist()]
+        return None if None in logits else np.array(logits, np.float32)
 
     def _articles(self, ranked: Ranked, count: int) -> NDArray[np.float32]:
         """The scores of the articles among the first `count` rows, best first: variants are not each other's rivals."""

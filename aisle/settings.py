@@ -33,9 +33,15 @@ class Settings:
     profiles_table: str = ""  # DynamoDB table of shoppers' profiles; empty: none, kept in memory
     pseudonym_secret: str = ""  # secret in Secrets Manager whose value shopper ids are hashed with
     profile_budget_ms: int = 30  # milliseconds; how long a personal answer waits for the profile
+    query_cache: str = ""  # folder, or s3://bucket/folder; what was precomputed for frequent queries; empty: nothing
+    nightly_queue: str = ""  # URL of the SQS queue of what a night has to do
     heavy_endpoint: str = ""  # SageMaker endpoint of the heavy reranker; empty: none
     heavy_component: str = ""  # its inference component; empty: it has none
     heavy_margin: float | None = None  # 0 to 1; rerank=auto asks it below this margin; unset: as the bundle says
+    batch_bucket: str = ""  # S3 bucket of files to score and of their jobs
+    batch_queue: str = ""  # URL of the SQS queue of files and chunks
+    batch_machine: str = ""  # ARN of the state machine that scores a large file's chunks; empty: all go into the queue
+    batch_fanout: int = 1000  # chunks; a file with more goes to the state machine
     state: Path | None = None  # folder; where `aisle serve` keeps keys and events between its runs; unset: nowhere
     search_version: str = ""  # ARN of the function version that the pre-traffic hook asks
 
@@ -56,9 +62,15 @@ class Settings:
             profiles_table=environ.get("AISLE_PROFILES_TABLE") or cls.profiles_table,
             pseudonym_secret=environ.get("AISLE_PSEUDONYM_SECRET") or cls.pseudonym_secret,
             profile_budget_ms=_whole(environ, "AISLE_PROFILE_BUDGET_MS", cls.profile_budget_ms, at_least=1),
+            query_cache=environ.get("AISLE_QUERY_CACHE") or cls.query_cache,
+            nightly_queue=environ.get("AISLE_NIGHTLY_QUEUE") or cls.nightly_queue,
             heavy_endpoint=environ.get("AISLE_HEAVY_ENDPOINT") or cls.heavy_endpoint,
             heavy_component=environ.get("AISLE_HEAVY_COMPONENT") or cls.heavy_component,
             heavy_margin=_share(environ, "AISLE_HEAVY_MARGIN"),
+            batch_bucket=environ.get("AISLE_BATCH_BUCKET") or cls.batch_bucket,
+            batch_queue=environ.get("AISLE_BATCH_QUEUE") or cls.batch_queue,
+            batch_machine=environ.get("AISLE_BATCH_MACHINE") or cls.batch_machine,
+            batch_fanout=_whole(environ, "AISLE_BATCH_FANOUT", cls.batch_fanout, at_least=1),
             state=Path(environ["AISLE_STATE"]) if environ.get("AISLE_STATE") else None,
             search_version=environ.get("AISLE_SEARCH_VERSION") or cls.search_version,
         )
@@ -69,9 +81,14 @@ def aws_region(environ: Mapping[str, str] = os.environ) -> str | None:
     return environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or None  # boto3 reads the second alone
 
 
+def lambda_memory_mb(environ: Mapping[str, str] = os.environ) -> int:
+    """Memory of this Lambda function; 0 where this is none."""
+    return _whole(environ, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 0, at_least=0)
+
+
 def _vcpus(environ: Mapping[str, str]) -> int:
     """vCPUs of this Lambda function, or cores of this machine where it is none."""
-    memory_mb = _whole(environ, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 0, at_least=0)
+    memory_mb = lambda_memory_mb(environ)
     return min(math.ceil(memory_mb / MB_PER_VCPU), MAX_VCPUS) if memory_mb else os.cpu_count() or 1
 
 

@@ -4,8 +4,8 @@
 
 Three ceilings are measured before and after, by as many threads as there are cores: one large int8 product in
 onnxruntime (operations of real tokens count against it); the student reading the same pairs from memory one by one, as
-a pair's score may depend on that pair alone; and the student reading all of a query's pairs in batches of like length, as
-search does with fifty.
+a pair's score may depend on that pair alone; and the student reading all of a query's pairs in batches of like length,
+as search does with fifty.
 The peer is sentence-transformers' CrossEncoder with the six layers of the student's teacher, its own batches of 32 and
 all cores.
 """
@@ -23,26 +23,21 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
-from measuring import asked, write
+from batch_rows import Pairs, write_pairs
+from measuring import write
 from peers import LONGEST, write_teacher
 from rerank import int8_ceiling, operations
 from sentence_transformers import CrossEncoder as SentenceTransformer
 from tokenizers import Tokenizer
 
 from aisle.bundle import Bundle
-from aisle.pairs import pair_of
-from aisle.products import Products
 from aisle.reranker import MAX_TOKENS, CrossEncoder
 from aisle.runtime import keep_freed_memory
 from aisle.text import fold
 from model_export.quiet import quiet
 
-Pairs = list[tuple[str, str]]  # query and product text
-SAMPLE, PEERS_SAMPLE, BATCH = 20_000, 2_000, 32
-COLUMNS = ("query", "title", "brand", "color")
+PEERS_SAMPLE, BATCH = 2_000, 32
 
 
 def main() -> None:
@@ -84,34 +79,11 @@ def main() -> None:
         "share_of_int8_product": round(rate * each / best["product"], 3),
         "times_sentence_transformers": round(rate / peer, 1),
     }
-    print(
-        f"{rate:,.0f} rows a second, {batch['memory_mb']:.0f} MB; {figures['times_sentence_transformers']} x {peer:,.0f}"
-    )
+    print(f"{rate:,.0f} rows a second, {batch['memory_mb']:.0f} MB; sentence-transformers {peer:,.0f} rows a second")
     for name, value in figures.items():
         if name.startswith("share"):
             print(f"{name.replace('_', ' ')}: {value:.0%}")
     write(given.out or given.bundle.with_name(f"{given.bundle.name}.batch.json"), figures, bundle)
-
-
-def write_pairs(bundle: Bundle, file: Path, rows: int) -> Pairs:
-    """`rows` pairs of golden queries and products drawn from the bundle, in `file`; the first of them as texts."""
-    products, queries, random = Products.load(bundle.path), asked(bundle, None), np.random.default_rng(7)
-    known = [products[row] for row in range(len(products))]
-    first: Pairs = []
-    schema = pa.schema([(name, pa.string()) for name in ("pair_id", *COLUMNS)])
-    with pq.ParquetWriter(file, schema) as writer:
-        for start in range(0, rows, 50_000):
-            count = min(50_000, rows - start)
-            chosen = [known[at] for at in random.integers(0, len(known), count)]
-            said = [queries[at] for at in random.integers(0, len(queries), count)]
-            cells = [[f"p{start + i}" for i in range(count)], said]
-            cells += [[getattr(product, name) for product in chosen] for name in COLUMNS[1:]]
-            writer.write_table(pa.table(cells, schema))
-            for query, product in zip(said[: SAMPLE - len(first)], chosen, strict=False):
-                told = {name: getattr(product, name) for name in COLUMNS[1:]}
-                pair = pair_of("", {"query": query, "description": "", "bullet_points": "", **told})
-                first.append((pair.query, pair.text))
-    return first
 
 
 def run_batch(bundle: Path, file: Path, out: Path) -> dict[str, float]:

@@ -3,9 +3,9 @@
     python -m infra.deploy dev [.aisle/demo-300]
 
 An image is built around the bundle and pushed; without a bundle, around the one that is live. Or AISLE_IMAGE names an
-image in the account's registry, with its digest. A stage with a heavy reranker gets that too (infra/heavy.py). Then
-osls deploys, the pipeline gets what it starts from (the sources, and the bundle whose models the next catalogue is
-indexed with), and what is live is noted beside the bundles.
+image in the account's registry, with its digest. A stage with a heavy reranker gets that too (infra/heavy.py), and one
+that scores batches their image (infra/batch/image.py). Then osls deploys, the pipeline gets what it starts from (the
+sources, and the bundle whose models the next catalogue is indexed with), and what is live is noted beside the bundles.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from aisle.aws.clients import client, told
 from aisle.aws.publishing import Live, bucket_of, fetch, live, publish
 from aisle.bundle import Bundle
 from aisle.errors import AisleError, BadInput, NotFound, Unavailable
+from infra.batch.image import batch, named_image
 from infra.heavy import heavy
 from infra.live import note
 from infra.package import OSLS, ROOT
@@ -40,10 +41,14 @@ def deploy(stage: str, path: Path | None) -> str:
     if image and path:
         raise BadInput("AISLE_IMAGE carries a bundle already", "name either AISLE_IMAGE or BUNDLE")
     reranker = heavy(stage, one_of(stage, "heavy", ("on", "off")) == "on", os.environ)
+    scores = one_of(stage, "batch", ("on", "off")) == "on"
+    named = named_image(stage, scores, os.environ)
     if not image:
         bundle = Bundle.open(path) if path else live_bundle(stage, ROOT / ".aisle" / f"{stage}-live")
         image = push_image(stage, bundle.path)
-    environment = {**os.environ, "AISLE_IMAGE": with_digest("AISLE_IMAGE", image, f"aisle-{stage}"), **reranker}
+    given = {"AISLE_IMAGE": with_digest("AISLE_IMAGE", image, f"aisle-{stage}"), **reranker}
+    given |= batch(stage, scores, named, bundle)
+    environment = {**os.environ, **given}
     if subprocess.run([OSLS, "deploy", "--stage", stage], cwd=ROOT, env=environment).returncode:
         raise Unavailable(f"osls could not deploy {stage}", "its last lines above say why; what was live still is")
     now = hand_over(stage, bundle)

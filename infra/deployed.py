@@ -22,14 +22,16 @@ ACCOUNT = "123456789012"  # moto's
 DOCKERFILE = ROOT / "infra" / "images" / "search.Dockerfile"
 
 
-def deployed(stage: str, environment: Mapping[str, str]) -> Api:
+def deployed(stage: str, environment: Mapping[str, str], *asked: str) -> Api:
     """The HTTP API of the stage, deployed into the account of `environment`, which must be this process's too.
+
+    Each of `asked`, such as "batch=on", stands in place of what the stage's file says.
 
     Raises RuntimeError where osls fails or a function of the template is not in the account afterwards.
     """
     import boto3
 
-    osls("deploy", stage, environment)
+    osls("deploy", stage, environment, *(f"--param={value}" for value in asked))
     stack = f"aisle-{stage}"
     body: Any = boto3.client("cloudformation").get_template(StackName=stack)["TemplateBody"]
     template: dict[str, Any] = json.loads(body) if isinstance(body, str) else dict(body)
@@ -49,7 +51,7 @@ def deployed(stage: str, environment: Mapping[str, str]) -> Api:
 @contextmanager
 def running(api: Api, stage: str, environment: Mapping[str, str], bundle: Path, log: Path) -> Iterator[Invoke]:
     """The API's functions against the account of `environment`; those of the image answer from `bundle`."""
-    (command,) = re.findall(r'^CMD \["([\w.]+)"\]', DOCKERFILE.read_text(), re.MULTILINE)
+    (command,) = re.findall(r'^CMD \["(functions\.search\.[\w.]+)"\]', DOCKERFILE.read_text(), re.MULTILINE)
     around = {name: {**environment} for name in api.functions}
     for name, function in api.functions.items():
         if "AISLE_BUNDLE" in function.environment:

@@ -4,7 +4,7 @@ moto makes versions and aliases through Lambda's API but not from a template: it
 number, knows no alias, publishes before it changes the function that is to be published, and tells no layer's address.
 A stack that a change set updates keeps the outputs it had. Its queues would call functions in containers as soon as a
 message comes: here an event source is only noted, and who tests it polls the queue. It names SageMaker's endpoints
-itself, and wants a model in each variant, which one for inference components has not.
+itself, and wants a model in each variant, which one for inference components has not. Its buckets tell nobody.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from moto.awslambda.models import EventSourceMapping, LambdaBackend, LayerVersio
 from moto.cloudformation.models import ChangeSet, cloudformation_backends
 from moto.cloudformation.parsing import ResourceMap, get_references_from_template
 from moto.core.common_models import CloudFormationModel
+from moto.s3.models import FakeBucket, s3_backends
 from moto.sagemaker.models import FakeEndpoint, SageMakerModelBackend
 from moto.secretsmanager.models import secretsmanager_backends
 
@@ -167,6 +168,25 @@ def complete_stacks() -> None:
     def validate_named_models(backend: SageMakerModelBackend, variants: list[dict[str, Any]]) -> None:
         validate_models(backend, [variant for variant in variants if "ModelName" in variant])
 
+    create_bucket = FakeBucket.create_from_cloudformation_json
+    update_bucket = FakeBucket.update_from_cloudformation_json
+
+    def create_telling(
+        cls: type[FakeBucket], /, name: str, resource: Any, account: str, region: str, **more: Any
+    ) -> Any:
+        bucket = create_bucket(name, resource, account, region, **more)
+        _let_tell(bucket, resource["Properties"], account)
+        return bucket
+
+    def update_telling(
+        cls: type[FakeBucket], /, was: FakeBucket, name: str, resource: Any, account: str, region: str
+    ) -> Any:
+        bucket = update_bucket(was, name, resource, account, region)
+        _let_tell(bucket, resource["Properties"], account)
+        return bucket
+
+    setattr(FakeBucket, "create_from_cloudformation_json", classmethod(create_telling))  # noqa: B010
+    setattr(FakeBucket, "update_from_cloudformation_json", classmethod(update_telling))  # noqa: B010
     setattr(SageMakerModelBackend, "validate_production_variants", validate_named_models)  # noqa: B010
     setattr(FakeEndpoint, "cloudformation_name_type", staticmethod(lambda: "EndpointName"))  # noqa: B010
     LayerVersion.physical_resource_id = property(lambda layer: layer.arn)  # type: ignore[attr-defined]
@@ -174,6 +194,22 @@ def complete_stacks() -> None:
     setattr(ResourceMap, "update", update_functions_first)  # noqa: B010, mypy knows a method there
     setattr(ChangeSet, "apply", apply_with_outputs)  # noqa: B010
     EventSourceMapping.enabled = property(lambda source: False, lambda source, wanted: None)
+
+
+def _let_tell(bucket: FakeBucket, properties: dict[str, Any], account_id: str) -> None:
+    """Queues and topics of the template's NotificationConfiguration hear of objects; EventBridge does not."""
+    wanted = properties.get("NotificationConfiguration", {})
+    config = {}
+    for kind in ("Queue", "Topic"):
+        config[f"{kind}Configuration"] = [
+            {
+                kind: told[kind],
+                "Event": [told["Event"]],
+                "Filter": {"S3Key": {"FilterRule": told["Filter"]["S3Key"]["Rules"]}},
+            }
+            for told in wanted.get(f"{kind}Configurations", [])
+        ]
+    s3_backends[account_id]["aws"].put_bucket_notification_configuration(bucket.name, config)
 
 
 def _refers(resource: dict[str, Any], names: set[str]) -> bool:

@@ -22,6 +22,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -56,6 +57,8 @@ class Function:
                     text = response.read()
             except urllib.error.HTTPError as exc:
                 raise FunctionFailed(exc.read().decode(errors="replace")) from exc
+            except (OSError, HTTPException) as exc:
+                raise FunctionFailed(f"it has ended: {exc}") from exc
         try:
             answer = json.loads(text)
         except ValueError as exc:  # "Task timed out after 3.00 seconds"

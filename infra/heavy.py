@@ -39,7 +39,7 @@ def heavy(stage: str, switched_on: bool, asked: Mapping[str, str]) -> dict[str, 
             remedy = f'write heavy: "on" in infra/stages/{stage}.yml, or leave it out'
             raise BadInput(f"{' and '.join(given)} is given and {stage} has no heavy reranker", remedy)
         return {}
-    runs = {} if len(given) == 2 else _running(stage)
+    runs = {} if len(given) == 2 else running(stage)
     image = given.get(IMAGE) or runs.get("HeavyImage", "")
     model = given.get(MODEL) or runs.get("HeavyId", "")
     if not image:
@@ -91,8 +91,8 @@ def _is_there(model: str, bucket: str) -> bool:
     return True
 
 
-def _running(stage: str) -> dict[str, str]:
-    """HeavyId and HeavyImage, as far as the deployed stack has them."""
+def running(stage: str) -> dict[str, str]:
+    """The deployed stack's outputs, such as HeavyId and HeavyImage; none where there is no stack."""
     cloudformation: Any = client("cloudformation")
     with told(f"the stack aisle-{stage} could not be asked what it runs", REMEDY):
         try:

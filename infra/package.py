@@ -19,7 +19,12 @@ from infra.emulated import emulated_aws
 ROOT = Path(__file__).parents[1]
 OSLS = ROOT / "node_modules/.bin/osls"
 NO_IMAGE = f"000000000000.dkr.ecr.us-east-1.amazonaws.com/aisle@sha256:{'0' * 64}"  # stands where none was pushed
-ABSENT = {"AISLE_IMAGE": NO_IMAGE, "AISLE_HEAVY_IMAGE": NO_IMAGE, "AISLE_HEAVY_ID": "0" * 16}
+ABSENT = {
+    "AISLE_IMAGE": NO_IMAGE,
+    "AISLE_BATCH_IMAGE": NO_IMAGE,
+    "AISLE_HEAVY_IMAGE": NO_IMAGE,
+    "AISLE_HEAVY_ID": "0" * 16,
+}
 TEMPLATE = "cloudformation-template-update-stack.json"
 
 

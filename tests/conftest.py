@@ -1,13 +1,18 @@
 """What every test may ask for: real data sets, a tiny bundle, an emulated account; and which tests run when."""
 
 import os
+import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from infra.emulated import emulated_aws, reset
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,6 +56,18 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
             folder / "report.html",
             heavy=folder / "heavy",
         ).path
+
+
+@pytest.fixture(scope="session")
+def spark() -> "Iterator[SparkSession]":
+    """Spark on two cores of this machine, one for all tests of its jobs. Skipped without pyspark or Java."""
+    pytest.importorskip("pyspark", reason="needs pyspark: pip install -c constraints.txt -e '.[spark]'")
+    if shutil.which("java") is None:
+        pytest.skip("needs Java: a Java 17 runtime")
+    from model_export.spark.session import spark_session
+
+    with spark_session("tests", cores=2) as session:
+        yield session
 
 
 @pytest.fixture(scope="session")

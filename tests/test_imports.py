@@ -20,23 +20,37 @@ ROOT = Path(__file__).parents[1]
 # From the ground up: a module imports its own layer and those before it.
 LAYERS = {
     "ground": "__init__ errors markup shopping text timings types",
-    "primitives": "bundle dense encoder evaluation golden item_ids keys lexical mapped neighbours onnx products "
-    "pseudonyms report sealing spelling tables",
-    "domain": "catalogue compaction content event_log events filters heavy histories history knowledge lexicon "
-    "merchandising object_ids orders overlay pair_scorer pairs personal price_phrase profile ranker "
-    "reasons recommender reranker suggest ubi understanding",
-    "flows": "assessment collecting content_recommender diversity live recommend replaying retrieval search variety",
+    "primitives": "bundle dense encoder evaluation files golden item_ids keys lexical mapped neighbours onnx products "
+    "pseudonyms report sealing spelling tables word_statistics",
+    "domain": "batch_parquet batch_source batch_text catalogue compaction content event_log events filters heavy "
+    "histories history knowledge lexicon "
+    "merchandising object_ids orders overlay pair_scorer pairs personal price_phrase profile query_cache ranker "
+    "reasons recommender reranker suggest ubi understanding table_record",
+    "flows": "assessment batch_job batch_kinds batch_part collecting content_recommender customer_lists diversity live "
+    "nightly recommend replaying retrieval search variety gathering",
     "edges": "access aws decoding docs_page http identity local_state openapi operation operations parameters problems "
-    "request_body rerank_forms schema settings shopper_operations storefront terminal",
-    "wiring": "changes indexing runtime shoppers",
-    "doors": "__main__ cli commands event_commands key_commands listings recommend_command server",
+    "request_body rerank_forms schema settings shopper_operations storefront terminal lance_catalogue lance_writing",
+    "wiring": "changes indexing runtime shoppers indexed table_indexing",
+    "doors": "__main__ batch_commands cli commands event_commands key_commands listings recommend_command server",
 }
 HEIGHT = {module: height for height, names in enumerate(LAYERS.values()) for module in names.split()}
 FLOWS = list(LAYERS).index("flows")
 
 SERVING = {"numpy", "onnxruntime", "tokenizers", "msgspec", "starlette", "mangum", "Stemmer", "rapidfuzz"}
 # Of the extras: aisle imports them where they are used, so that it loads without them.
-LAZY = {"pyarrow", "bm25s", "ir_measures", "jinja2", "jwt", "markupsafe", "matplotlib", "sklearn", "tqdm", "uvicorn"}
+LAZY = {
+    "pyarrow",
+    "bm25s",
+    "ir_measures",
+    "jinja2",
+    "jwt",
+    "lancedb",
+    "markupsafe",
+    "matplotlib",
+    "sklearn",
+    "tqdm",
+    "uvicorn",
+}
 IMPURE = {"time", "random", "uuid", "secrets", "socket", "urllib.request", "http.client"}
 WORDS = "model_export.demo_store.words"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from aisle.errors import BadInput
-from aisle.settings import Settings, aws_region
+from aisle.settings import Settings, aws_region, lambda_memory_mb
 
 
 def test_an_empty_environment_gives_the_defaults_and_every_core() -> None:
@@ -21,6 +21,19 @@ def test_what_the_environment_says_wins() -> None:
 @pytest.mark.parametrize(("memory_mb", "threads"), [("128", 1), ("1769", 1), ("1770", 2), ("3008", 2), ("10240", 6)])
 def test_a_lambda_function_has_a_thread_for_each_of_its_vcpus(memory_mb: str, threads: int) -> None:
     assert Settings.from_env({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": memory_mb}).threads == threads
+
+
+def test_a_function_knows_its_memory_and_a_laptop_is_none() -> None:
+    assert (lambda_memory_mb({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "3008"}), lambda_memory_mb({})) == (3008, 0)
+
+
+def test_where_batches_go_is_named_and_how_wide() -> None:
+    names = {"BUCKET": "b", "QUEUE": "https://q", "MACHINE": "arn:aws:states:m", "FANOUT": "7"}
+    settings = Settings.from_env({f"AISLE_BATCH_{name}": value for name, value in names.items()})
+    assert (settings.batch_bucket, settings.batch_queue) == ("b", "https://q")
+    assert (settings.batch_machine, settings.batch_fanout) == ("arn:aws:states:m", 7)
+    with pytest.raises(BadInput, match="AISLE_BATCH_FANOUT is '0', which is no whole number from 1"):
+        Settings.from_env({"AISLE_BATCH_FANOUT": "0"})
 
 
 @pytest.mark.parametrize("wrong", ["two", "-1", "1.5", "9" * 5000, "²"])

@@ -22,9 +22,9 @@ _TIMEOUT_S = 3.0  # of a call
 _UNSENDABLE = str.maketrans({"\ufffe": "\\ufffe", "\uffff": "\\uffff"})  # SQS takes what XML takes
 
 
-def queue_url(stage: str) -> str:
-    """Where the events of a stage go. Raises Unavailable where there is no such queue."""
-    name = f"aisle-{stage}-events"
+def queue_url(stage: str, of: str = "events") -> str:
+    """Where the events of a stage go, or its batches. Raises Unavailable where there is no such queue."""
+    name = f"aisle-{stage}-{of}"
     with told(f"the queue {name} cannot be found", "check AWS credentials, AWS_DEFAULT_REGION and the stage"):
         url: str = client("sqs", _TIMEOUT_S).get_queue_url(QueueName=name)["QueueUrl"]
     return url
@@ -61,6 +61,13 @@ class EventQueue:
         """As `send`, with the reasons of dead letters."""
         for batch in batches(letters):
             self._send_batch(batch)
+
+    def delay(self, receipt: str, seconds: int) -> None:
+        """The message that was received so is seen again in so many seconds. Raises Unavailable."""
+        with told(f"the queue {self._url}", "wait: the message comes again by itself"):
+            client("sqs", _TIMEOUT_S).change_message_visibility(
+                QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=seconds
+            )
 
     def _send_batch(self, batch: list[Message]) -> None:
         left = {str(place): message for place, message in enumerate(batch)}

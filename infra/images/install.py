@@ -1,6 +1,6 @@
-"""The packages of the search image into one folder: run while the image is built, by the base's own Python.
+"""The packages of an image into one folder: run while the image is built, by the base's own Python.
 
-    python3 install.py lambda|slim FOLDER
+    python3 install.py search|batch lambda|slim FOLDER
 
 Nothing but the lists beside this file is installed, from wheels alone, and what serving never reads is taken out again.
 A company's certificates come as the build secret `certificates`, which leaves no trace in the image.
@@ -12,7 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-LISTS = {"lambda": ["search"], "slim": ["search", "runtime"]}
+FUNCTIONS = {"search": ["search"], "batch": ["search", "batch"]}
+RUNTIMES = {"lambda": [], "slim": ["runtime"]}
 CERTIFICATES = Path("/run/secrets/certificates")
 UNREAD = [
     "bin",
@@ -27,13 +28,23 @@ UNREAD = [
     "onnxruntime/tools",
     "onnxruntime/transformers",
     "numpy/f2py",
+    "pyarrow/include",
+    "pyarrow/src",
+    "pyarrow/libarrow_flight.so*",
+    "pyarrow/libarrow_s3.so*",
+    "pyarrow/_flight*",
+    "pyarrow/_s3fs*",
 ]
 SDK_FILES = "botocore/data/*/"
-READ_SERVICES = {"dynamodb", "secretsmanager", "ssm"}  # overlay and profiles, the key of pseudonyms, API keys
+READ_SERVICES = {
+    # overlay and profiles; heavy reranker; the cache of queries; keys; nightly's queue
+    "search": {"dynamodb", "s3", "sagemaker-runtime", "secretsmanager", "sqs", "ssm"},
+    "batch": {"s3", "sqs", "stepfunctions"},
+}
 
 
 def main() -> None:
-    lists, folder = LISTS[sys.argv[1]], Path(sys.argv[2])
+    function, runtime, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3])
     pip = [
         sys.executable,
         "-m",
@@ -44,11 +55,11 @@ def main() -> None:
         "--root-user-action=ignore",
     ]
     pip += ["--no-cache-dir", "--no-compile", "--no-deps", "--only-binary=:all:", "--target", str(folder)]
-    for name in lists:
+    for name in FUNCTIONS[function] + RUNTIMES[runtime]:
         pip += ["-r", str(Path(__file__).with_name(f"{name}-packages.txt"))]
     certificates = {"PIP_CERT": str(CERTIFICATES)} if CERTIFICATES.exists() else {}
     subprocess.run(pip, check=True, env=os.environ | certificates)
-    services = [path for path in folder.glob(SDK_FILES) if path.name not in READ_SERVICES]
+    services = [path for path in folder.glob(SDK_FILES) if path.name not in READ_SERVICES[function]]
     for path in [*services, *(path for pattern in UNREAD for path in folder.glob(pattern))]:
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 

@@ -1,5 +1,7 @@
-# The search function as a Lambda container image; `make image` prepares its context and builds it (infra/images/build.py).
+# A function that answers from a bundle as a Lambda container image; `make image` prepares its context and builds it
+# (infra/images/build.py).
 #
+# FUNCTION: search (recommend runs it under another command) or batch, which has the packages of parquet files besides.
 # BASE_IMAGE, RUNTIME=lambda: AWS's own base, which brings the runtime client and the AWS SDK. Python 3.12 or newer: the
 #     bases up to 3.11 are Amazon Linux 2, whose glibc 2.26 is too old for onnxruntime's wheels (2.28).
 # RUNTIME=slim: any other Python with glibc 2.28, such as BASE_IMAGE=python:3.13-slim; both are installed, and it runs as
@@ -7,11 +9,13 @@
 # Layers stand in the order in which they change: packages, code, models, catalogue.
 ARG BASE_IMAGE=public.ecr.aws/lambda/python:3.13
 ARG RUNTIME=lambda
+ARG FUNCTION=search
 
 FROM ${BASE_IMAGE} AS installed
 ARG RUNTIME
+ARG FUNCTION
 COPY packages /build
-RUN --mount=type=secret,id=certificates python3 /build/install.py ${RUNTIME} /installed \
+RUN --mount=type=secret,id=certificates python3 /build/install.py ${FUNCTION} ${RUNTIME} /installed \
     && python3 -m compileall -q --invalidation-mode unchecked-hash -s /installed -p /var/task /installed
 COPY code /code
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash -s /code -p /var/task /code
@@ -22,11 +26,16 @@ FROM ${BASE_IMAGE} AS slim
 ENTRYPOINT ["python3", "-m", "awslambdaric"]
 USER 1000:1000
 
-FROM ${RUNTIME}
+FROM ${RUNTIME} AS search
+CMD ["functions.search.handler.handler"]
+
+FROM ${RUNTIME} AS batch
+CMD ["functions.batch.handler.handler"]
+
+FROM ${FUNCTION}
 WORKDIR /var/task
 # BLAS works on arrays too small to share between threads: waiting for one another took it up to 19 ms, alone 0.5.
 ENV AISLE_BUNDLE=/opt/aisle/bundle OPENBLAS_NUM_THREADS=1
-CMD ["functions.search.handler.handler"]
 COPY --from=installed /installed ./
 COPY --from=installed /code ./
 COPY models /opt/aisle/bundle/
@@ -35,9 +44,10 @@ COPY catalogue /opt/aisle/bundle/
 ARG HASHES_ONLY=
 RUN export PYTHONDONTWRITEBYTECODE=1; if [ -z "${HASHES_ONLY}" ]; then python3 -m aisle verify ${AISLE_BUNDLE}; else \
     python3 -c "import pathlib; from aisle.bundle import *; verify_hashes(Bundle.open(pathlib.Path('${AISLE_BUNDLE}')))"; fi
+ARG FUNCTION
 ARG VERSION
 ARG BUNDLE_ID
-LABEL org.opencontainers.image.title=aisle-search \
+LABEL org.opencontainers.image.title=aisle-${FUNCTION} \
       org.opencontainers.image.version=${VERSION} \
       org.opencontainers.image.licenses=Apache-2.0 \
       aisle.bundle-id=${BUNDLE_ID}

@@ -1,24 +1,6 @@
 // The heavy reranker of a stage: whether there is one (`heavy` and `heavy_batch` of infra/stages/), and what follows from
 // the stage's other values. A stage without one gets no resource of it, and search the name of none.
-const SWITCH = { on: true, off: false };
-
-async function switched({ resolveVariable }, name) {
-  const value = String(await resolveVariable(`param:${name}`));
-  if (!(value in SWITCH)) {
-    throw new Error(`${name} of infra/stages/ is "${value}": write "on" or "off"`);
-  }
-  return SWITCH[value];
-}
-
-async function number({ resolveVariable }, name, least, most) {
-  const value = Number(await resolveVariable(`param:${name}`));
-  if (!Number.isInteger(value) || value < least || value > most) {
-    throw new Error(`${name} of infra/stages/ has to be a whole number from ${least} to ${most}`);
-  }
-  return value;
-}
-
-const where = (name, file) => async (serverless) => ((await switched(serverless, name)) ? `\${file(${file})}` : {});
+const { switched, number, where } = require('./stage.js');
 
 async function batch(serverless, file) {
   if (!(await switched(serverless, 'heavy_batch'))) return {};

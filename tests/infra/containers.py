@@ -79,9 +79,11 @@ def _exists(tag: str) -> bool:
     return not subprocess.run(["buildah", "inspect", "--type=image", tag], capture_output=True).returncode
 
 
-def make_image(bundle: Path, base: str, runtime: str, tag: str) -> subprocess.CompletedProcess[str]:
+def make_image(
+    bundle: Path, base: str, runtime: str, tag: str, function: str = "search"
+) -> subprocess.CompletedProcess[str]:
     """`make image` without make."""
-    command = [sys.executable, "-m", "infra.images.build", str(bundle), "--builder", "buildah"]
+    command = [sys.executable, "-m", "infra.images.build", str(bundle), "--builder", "buildah", "--function", function]
     command += ["--base-image", base, "--runtime", runtime, "--tag", tag]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 

@@ -93,10 +93,10 @@ def _answer(status: int, response: Any) -> Answer:
 
 
 @contextmanager
-def opened(bundle: Path, log: Path) -> Iterator[Service]:
+def opened(bundle: Path, log: Path, *values: str) -> Iterator[Service]:
     """The stack deployed into an emulated account of its own, which this process's environment names, too.
 
-    What functions write down goes to `log`. Skips the test where a tool is missing.
+    What functions write down goes to `log`; `values` stand in place of the stage's. Skips where a tool is missing.
     """
     pytest.importorskip("moto", reason="emulates AWS: needs the dev extra")
     pytest.importorskip("awslambdaric", reason="runs functions: needs the dev extra")
@@ -113,7 +113,7 @@ def opened(bundle: Path, log: Path) -> Iterator[Service]:
         for name, value in account.items():
             patch.setenv(name, value)
         client.cache_clear()
-        api = deployed("dev", account)
+        api = deployed("dev", account, *values)
         with running(api, "dev", {**account, "AWS_ENDPOINT_URL": faults.url}, bundle, log) as invoke:
             gateway = Gateway(api, invoke, lambda: time.monotonic() + made.ahead_s)
             keys = {line["kind"]: line["key"] for line in make_keys()}

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "infra" / "images"
-LISTS = {"search": IMAGES / "search-packages.txt", "runtime": IMAGES / "runtime-packages.txt"}
+LISTS = {name: IMAGES / f"{name}-packages.txt" for name in ("search", "batch", "runtime")}
 LAYERS = sorted((ROOT / "layers").glob("*.txt"))
 
 

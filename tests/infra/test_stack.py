@@ -49,8 +49,10 @@ NO_RESOURCE = {  # actions that AWS knows no resource for
     "xray:PutTraceSegments",
 }
 STATEFUL = {"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SecretsManager::Secret", "AWS::SQS::Queue"}
-HANDLERS = [*(ROOT / "functions").glob("*/handler.py")]
-OF_THE_IMAGE = {"search": None, "recommend": {"Command": ["functions.recommend.handler.handler"]}}
+HANDLERS = [path for path in (ROOT / "functions").glob("*/handler.py") if path.parent.name != "batch"]  # of a switch
+OF_THE_IMAGE = {"search": None} | {
+    name: {"Command": [f"functions.{name}.handler.handler"]} for name in ("nightly", "recommend")
+}
 Template = dict[str, Any]
 
 
@@ -129,7 +131,9 @@ def test_both_stages_have_the_same_keys() -> None:
 def test_no_value_of_a_stage_is_unused() -> None:
     written = "".join(path.read_text() for path in [ROOT / "serverless.yml", *(ROOT / "infra").rglob("*.yml")])
     used = set(re.findall(r"\$\{param:(\w+)\}", written))
-    used |= set(re.findall(r"'(heavy\w*)'", (ROOT / "infra/resources/heavy.js").read_text()))
+    for switch in ("heavy", "batch", "spark"):
+        written = (ROOT / f"infra/resources/{switch}.js").read_text()
+        used |= set(re.findall(rf"'(?:param:)?({switch}\w*)'", written))
     assert used == values("dev").keys()
 
 
@@ -178,7 +182,7 @@ def test_access_logs_have_ids_and_nothing_that_a_caller_typed(template: Template
 def test_each_function_has_a_handler_or_an_image_and_a_role_of_its_own(template: Template, stage: str) -> None:
     functions = {found["FunctionName"]: found for found in of_type(template, "AWS::Lambda::Function").values()}
     names = {path.stem for path in (ROOT / "infra/iam").glob("*.yml")}
-    names -= {"heavy", "heavy-batch", "pipeline"}  # which are no functions
+    names -= {"batch", "heavy", "heavy-batch", "pipeline", "spark"}  # which are no functions, or are switched off
     assert functions.keys() == {f"aisle-{stage}-{name}" for name in names}
     assert names == {path.parent.name for path in HANDLERS}
     for name in names:
@@ -231,6 +235,7 @@ def test_the_environment_is_what_the_settings_read(template: Template, stage: st
     ours = {name for name in given if name.startswith("AISLE_")}
     fields = {f"AISLE_{field.name.upper()}" for field in dataclasses.fields(Settings)}
     elsewhere = {"AISLE_DATA", "AISLE_STATE", "AISLE_THREADS"}  # of a laptop; Lambda's memory says how many threads
+    elsewhere |= {"AISLE_BATCH_QUEUE", "AISLE_BATCH_MACHINE", "AISLE_BATCH_FANOUT"}  # of a stage that scores batches
     assert ours == fields - elsewhere
     assert given.keys() - ours == {"POWERTOOLS_SERVICE_NAME"}
     assert given["AISLE_OVERLAY_TABLE"] == of_type(template, "AWS::DynamoDB::Table")["OverlayTable"]["TableName"]
@@ -300,23 +305,32 @@ def test_a_replay_fits_between_the_timeouts_and_the_slow_alarm_rings_before_them
     assert search_s + 10 < release._TIMEOUT_S < hook_s / release._TRIES - 5
 
 
-def test_a_batch_of_events_is_over_before_its_messages_are_seen_again(template: Template) -> None:
-    (source,) = of_type(template, "AWS::Lambda::EventSourceMapping").values()
-    assert (source["EventSourceArn"], source["FunctionName"]) == (
-        {"Fn::GetAtt": ["EventsQueue", "Arn"]},
-        {"Fn::GetAtt": ["IngestLambdaFunction", "Arn"]},
-    )
-    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    timeout_s = of_type(template, "AWS::Lambda::Function")["IngestLambdaFunction"]["Timeout"]
-    visible_s = of_type(template, "AWS::SQS::Queue")["EventsQueue"]["VisibilityTimeout"]
-    assert 6 * timeout_s + source["MaximumBatchingWindowInSeconds"] <= visible_s  # as AWS asks
-    assert source["BatchSize"] <= 10 or source["MaximumBatchingWindowInSeconds"] >= 1  # else Lambda refuses it
+def test_what_a_queue_hands_out_is_over_before_it_is_seen_again(template: Template) -> None:
+    sources = of_type(template, "AWS::Lambda::EventSourceMapping").values()
+    found = {source["EventSourceArn"]["Fn::GetAtt"][0]: source for source in sources}
+    functions = {queue: source["FunctionName"]["Fn::GetAtt"][0] for queue, source in found.items()}
+    assert functions == {"EventsQueue": "IngestLambdaFunction", "NightlyQueue": "NightlyLambdaFunction"}
+    for queue, source in found.items():
+        assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        timeout_s = of_type(template, "AWS::Lambda::Function")[functions[queue]]["Timeout"]
+        visible_s = of_type(template, "AWS::SQS::Queue")[queue]["VisibilityTimeout"]
+        window_s = source.get("MaximumBatchingWindowInSeconds", 0)
+        assert 6 * timeout_s + window_s <= visible_s  # as AWS asks
+        assert source["BatchSize"] <= 10 or window_s >= 1  # else Lambda refuses it
+
+
+def test_a_night_begins_where_the_stage_wants_nights(template: Template, stage: str) -> None:
+    rules = [rule for rule in of_type(template, "AWS::Events::Rule").values() if "ScheduleExpression" in rule]
+    (night,) = (r for r in rules if r["Targets"][0]["Arn"] == {"Fn::GetAtt": ["NightlyLambdaFunction", "Arn"]})
+    (target,) = night["Targets"]
+    assert night["State"] == {"dev": "DISABLED", "prod": "ENABLED"}[stage]
+    assert json.loads(target["Input"]) == {"aisle": "night", "segments": {"dev": 1, "prod": 64}[stage]}
 
 
 def test_a_compaction_ends_before_its_lease(template: Template) -> None:
-    (rule,) = (r for r in of_type(template, "AWS::Events::Rule").values() if "ScheduleExpression" in r)
-    (target,) = rule["Targets"]
-    assert target["Arn"] == {"Fn::GetAtt": ["CompactLambdaFunction", "Arn"]}
+    rules = [rule for rule in of_type(template, "AWS::Events::Rule").values() if "ScheduleExpression" in rule]
+    targets = [target["Arn"] for rule in rules for target in rule["Targets"]]
+    assert targets.count({"Fn::GetAtt": ["CompactLambdaFunction", "Arn"]}) == 1
     timeout_s = of_type(template, "AWS::Lambda::Function")["CompactLambdaFunction"]["Timeout"]
     lease_s = re.findall(r"^LEASE_S = ([\d.]+)", (ROOT / "functions/compact/handler.py").read_text(), re.MULTILINE)
     assert timeout_s < float(lease_s[0]) < timeout_s + 600

@@ -1,0 +1,1 @@
+"""Batch scoring's state machine, and the image that a deployment brings."""
