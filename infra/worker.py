@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from infra.emulator import Function, started
+from infra.emulator import Function, kill, started
 from infra.poller import poll
 
 PAUSE_S = 0.1  # before an empty queue is asked again
@@ -49,7 +47,7 @@ class Worker(threading.Thread):
         """Kills the instance without warning. False, and nothing happens, where it has no message in hand."""
         if not self._busy.is_set() or not self._function:
             return False
-        os.killpg(self._function.pid, signal.SIGKILL)
+        kill(self._function.pid)
         self.killed += 1
         while self._busy.is_set():
             time.sleep(0.01)
