@@ -328,8 +328,8 @@ FIELDS = [*FULL_EVENT, *FULL_QUERY, "action_name", "object_id", "anything"]
 @given(st.dictionaries(st.sampled_from(FIELDS), VALUES), st.sampled_from([STRANGER, SHOP]), LEAVES)
 def test_no_record_and_no_reason_holds_a_raw_id(said: dict[str, Any], sender: Sender, product_id: Any) -> None:
     reading = Reading(sender, NOW, PSEUDONYMS)
-    whole = {"action_name": "click", "timestamp": "2026-01-01T12:00:00Z", "user_id": RAW, "user_query": RAW} | said
-    whole |= about(product_id)
+    whole = {"action_name": "click", "timestamp": "2026-01-01T12:00:00Z", "user_query": RAW} | said | {"user_id": RAW}
+    whole |= about(product_id)  # of an event that names another shopper, RAW would be a product like any other
     for read in (reading.event, reading.query):
         try:
             told = msgspec.json.encode(read(whole)).decode()
