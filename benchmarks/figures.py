@@ -40,6 +40,8 @@ WORDS = {
         "anything": "anything",
         "new": "new to them",
         "coverage": "of the catalogue shown",
+        "pairs": "pairs a second",
+        "held": "`aisle batch run`, times theirs",
     },
     "zh": {
         "gain": "提升 [95 %]",
@@ -62,6 +64,8 @@ WORDS = {
         "anything": "任意商品",
         "new": "未买过的",
         "coverage": "展示到的目录比例",
+        "pairs": "每秒打分对数",
+        "held": "`aisle batch run` 是其几倍",
     },
 }
 Words = Mapping[str, str]
@@ -152,6 +156,15 @@ def recommend(figures: Mapping[str, Any], words: Words) -> list[str]:
     return table(("", *head, words["coverage"]), rows)
 
 
+def batch(figures: Mapping[str, Any], words: Words) -> list[str]:
+    own = figures["batch"]["rows_a_second"]
+    rows = [
+        (name, f"{rate:,}", f"{own / rate:.2f}")
+        for name, rate in {"`aisle batch run`": own, **figures["pairs_a_second"]}.items()
+    ]
+    return table(("", words["pairs"], words["held"]), rows)
+
+
 TABLES: dict[str, Callable[[Mapping[str, Any], Words], list[str]]] = {
     "quality": quality,
     "rerank": timed,
@@ -160,6 +173,7 @@ TABLES: dict[str, Callable[[Mapping[str, Any], Words], list[str]]] = {
     "cost": cost,
     "growth": growth,
     "recommend": recommend,
+    "batch": batch,
 }
 
 
