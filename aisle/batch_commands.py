@@ -63,8 +63,8 @@ def _run(asked: Namespace) -> int:
     if status(files).state != "finished":
         _work(asked, files, source, made, resume(files))
     found = status(files)
-    if found.state == "cancelled":
-        raise BadInput(f"{made.job} was cancelled {found.reason}", "run the same command to go on")
+    if found.state != "finished":  # somebody else at the same folder
+        raise BadInput(f"{made.job} was {found.state}: {found.reason}", "run the same command to go on")
     if found.rejected:
         print(f"{found.rejected} rows were rejected; why stands in {asked.out / 'rejects'}", file=sys.stderr)
     return _print([found])
@@ -88,6 +88,8 @@ def _work(asked: Namespace, files: Files, source: LocalSource, made: Plan, numbe
 
 def _make_room(files: Files, folder: Path) -> None:
     """A failure without a plan leaves nothing to go on with. Raises BadInput where other things lie."""
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{folder} is no folder", "name a new folder with --out")
     there = {path.name for path in folder.glob("[!.]*")}
     if PLAN in there:
         return
@@ -99,7 +101,10 @@ def _make_room(files: Files, folder: Path) -> None:
 def _options(asked: Namespace) -> Options:
     """What the file's job file says, less what the command line says instead."""
     path = asked.file.with_name(asked.file.name + JOB_FILE)
-    told = read_options(path.read_bytes(), str(path)) if path.exists() else Options()
+    try:
+        told = read_options(path.read_bytes(), str(path)) if path.exists() else Options()
+    except OSError as exc:
+        raise BadInput(f"{path} cannot be read ({exc.strerror})", "it is the job file: write it anew") from exc
     return Options(asked.kind or told.kind, told.k if asked.k is None else asked.k, asked.new or told.new)
 
 

@@ -31,7 +31,7 @@ from msgspec import Struct
 from aisle.batch_kinds import Options, Reject, Scorer, answered, read_columns, schema, told_kind
 from aisle.batch_part import PartFile
 from aisle.batch_source import Chunk, Source, chunks, columns, rows
-from aisle.errors import BadInput, NotFound, Unavailable
+from aisle.errors import AisleError, BadInput, NotFound, Unavailable
 from aisle.files import Files
 
 T = TypeVar("T")
@@ -132,25 +132,44 @@ def job_id(source: Source, options: Options, bundle_id: str) -> str:
     return f"{stem or 'job'}-{hashlib.sha256(asked).hexdigest()[:10]}"
 
 
-def plan(files: Files, source: Source, options: Options, bundle_id: str, clock: Callable[[], float]) -> Plan:
-    """The plan of this job, made where there is none yet. Raises BadInput, of which failed.json then tells."""
+def plan(
+    files: Files,
+    source: Source,
+    options: Options,
+    bundle_id: str,
+    clock: Callable[[], float],
+    in_time: Callable[[], bool] = lambda: True,
+) -> Plan:
+    """The plan of this job, made where there is none yet, while there is time.
+
+    Raises BadInput, of which failed.json then tells; or that tells of another time, or another job is planned here.
+    """
     job = job_id(source, options, bundle_id)
-    if known := _found(files, PLAN, Plan):
-        if known.job != job:
-            raise BadInput(f"the job here is {known.job}, not {job}", "name another place for this one")
-        return known
-    if failed := _found(files, FAILED, Note):
+    if found(files, PLAN, Plan):
+        return _ours(files, job)
+    if failed := found(files, FAILED, Note):
         raise BadInput(failed.reason, failed.remedy)
     try:
         header = columns(source)
         kind = told_kind(header, options)
-        found = [*chunks(source, CHUNK_ROWS[kind], CHUNK_BYTES)]
+        cut = []
+        for chunk in chunks(source, CHUNK_ROWS[kind], CHUNK_BYTES):
+            cut.append(chunk)
+            if not in_time():
+                raise BadInput(f"{source.name} takes too long to cut after row {chunk.first_row}", "split the file")
     except BadInput as exc:
-        _fail(files, job, exc)
+        fail(files, job, exc)
         raise
     facts = SourceFacts(source.name, source.size, source.version)
-    made = Plan(job, kind, options, bundle_id, facts, header, clock(), found)
-    return made if files.create(PLAN, msgspec.json.encode(made)) else read_plan(files)
+    made = Plan(job, kind, options, bundle_id, facts, header, clock(), cut)
+    return made if files.create(PLAN, msgspec.json.encode(made)) else _ours(files, job)
+
+
+def _ours(files: Files, job: str) -> Plan:
+    known = read_plan(files)
+    if known.job != job:
+        raise BadInput(f"the job here is {known.job}, not {job}", "name another place for this one")
+    return known
 
 
 @dataclass(frozen=True)
@@ -178,7 +197,7 @@ class Job:
         try:
             part, rejects = self._answers(plan, chunk)
         except BadInput as exc:
-            _fail(self.files, plan.job, exc)
+            fail(self.files, plan.job, exc)
             raise
         content = part.content()
         if not self.files.create(part_name(number), content):
@@ -195,7 +214,7 @@ class Job:
 
     def finish(self, plan: Plan) -> Manifest | None:
         """The manifest, written where it was not; None while receipts are missing."""
-        if known := _found(self.files, MANIFEST, Manifest):
+        if known := found(self.files, MANIFEST, Manifest):
             return known
         if missing(self.files, plan):
             return None
@@ -226,8 +245,8 @@ class Job:
     def _answers(self, plan: Plan, chunk: Chunk) -> tuple[PartFile, list[dict[str, Any]]]:
         part = PartFile(schema(plan.kind, self.scorer.dim))
         rejects = []
-        found = rows(self.source, plan.columns, chunk, read_columns(plan.kind, plan.columns))
-        with closing(answered(plan.kind, plan.options, self.scorer, found, self.threads)) as answers:
+        asked = rows(self.source, plan.columns, chunk, read_columns(plan.kind, plan.columns))
+        with closing(answered(plan.kind, plan.options, self.scorer, asked, self.threads)) as answers:
             for answer in answers:
                 if isinstance(answer, Reject):
                     rejects.append(answer._asdict())
@@ -246,23 +265,22 @@ def missing(files: Files, plan: Plan) -> list[int]:
 
 def read_plan(files: Files) -> Plan:
     """Raises NotFound where there is no plan."""
-    found = _found(files, PLAN, Plan)
-    if found is None:
-        raise NotFound(f"there is no {PLAN}", "name the folder of a batch job")
-    return found
+    if known := found(files, PLAN, Plan):
+        return known
+    raise NotFound(f"there is no {PLAN}", "name the folder of a batch job")
 
 
 def status(files: Files) -> Status:
     """How far the job is. Raises NotFound where there is none."""
-    failed = _found(files, FAILED, Note)
+    failed = found(files, FAILED, Note)
     if failed and not _is_there(files, PLAN):
         return Status(failed.job, "", "failed", 0, 0, 0, 0.0, failed.reason)
     plan = read_plan(files)
-    if made := _found(files, MANIFEST, Manifest):
+    if made := found(files, MANIFEST, Manifest):
         return Status(plan.job, plan.kind, "finished", plan.rows, made.rows, made.rejected, made.seconds)
     open_chunks = {*missing(files, plan)}
     receipts = _receipts(files, [chunk.number for chunk in plan.chunks if chunk.number not in open_chunks])
-    note = failed or _found(files, CANCELLED, Note)
+    note = failed or found(files, CANCELLED, Note)
     state: State = "failed" if failed else "cancelled" if note else "running" if receipts else "planned"
     done, rejected = sum(receipt.rows for receipt in receipts), sum(receipt.rejected for receipt in receipts)
     seconds = sum(receipt.seconds for receipt in receipts)
@@ -301,13 +319,16 @@ def _receipt_name(number: int) -> str:
 
 def _receipts(files: Files, numbers: Iterable[int]) -> list[Receipt]:
     def read(number: int) -> Receipt:
-        return msgspec.json.decode(files.read(_receipt_name(number)), type=Receipt)
+        if receipt := found(files, _receipt_name(number), Receipt):
+            return receipt
+        raise NotFound(f"{_receipt_name(number)} has gone", "the job's files are being removed")
 
     with ThreadPoolExecutor(READERS) as readers:
         return [*readers.map(read, numbers)]
 
 
-def _fail(files: Files, job: str, exc: BadInput) -> None:
+def fail(files: Files, job: str, exc: AisleError) -> None:
+    """The job is over, and failed.json says why."""
     files.create(FAILED, msgspec.json.encode(Note(job, exc.detail, exc.remedy)))
 
 
@@ -318,7 +339,8 @@ def _is_there(files: Files, name: str) -> bool:
         return False
 
 
-def _found(files: Files, name: str, of_type: type[T]) -> T | None:
+def found(files: Files, name: str, of_type: type[T]) -> T | None:
+    """What lies there; None where nothing does. Raises BadInput where it is something else."""
     try:
         return msgspec.json.decode(files.read(name), type=of_type)
     except NotFound:

@@ -15,7 +15,7 @@ from aisle.batch_text import Readable
 from aisle.errors import BadInput, MissingExtra
 from aisle.tables import Row, checked_header
 
-BATCH = 1024  # rows decoded at once
+BATCH, BATCH_BYTES = 1024, 8 << 20  # rows decoded at once, fewer where they are long
 BUFFER = 1 << 20  # bytes of a column read at once; a page that is larger is read whole
 
 
@@ -62,7 +62,10 @@ def rows(source: Readable, only: Sequence[str] | None, group: int, start: int, c
                 break
             wanted.append(number)
             covered += table.metadata.row_group(number).num_rows
-        for batch in table.iter_batches(BATCH, wanted, columns=only, use_threads=False):
+        facts = [table.metadata.row_group(number) for number in wanted]
+        widest = max((fact.total_byte_size / max(fact.num_rows, 1) for fact in facts), default=1.0)
+        at_once = max(1, min(BATCH, int(BATCH_BYTES / max(widest, 1.0))))
+        for batch in table.iter_batches(at_once, wanted, columns=only, use_threads=False):
             kept = batch.slice(start, count)
             start, count = max(start - len(batch), 0), count - len(kept)
             yield from _rows(kept)

@@ -14,6 +14,8 @@ from typing import Protocol
 
 from aisle.errors import NotFound, Unavailable
 
+_OTHER = "make room, or name another folder"
+
 
 class Files(Protocol):
     """Names are relative paths with slashes. Each call raises Unavailable where nothing answers."""
@@ -56,6 +58,7 @@ class LocalFiles:
     def write(self, name: str, content: bytes) -> None:
         with self._drafted(self._folder / name, content) as draft:
             draft.replace(self._folder / name)
+            _sync(draft.parent)
 
     def create(self, name: str, content: bytes) -> bool:
         with self._drafted(self._folder / name, content) as draft:
@@ -63,11 +66,15 @@ class LocalFiles:
                 os.link(draft, self._folder / name)  # a rename would replace what is there
             except FileExistsError:
                 return False
+            _sync(draft.parent)
         return True
 
     def remove(self, names: Sequence[str]) -> None:
         for name in names:
-            (self._folder / name).unlink(missing_ok=True)
+            try:
+                (self._folder / name).unlink(missing_ok=True)
+            except OSError as exc:
+                raise Unavailable(f"{self._folder / name} cannot be removed ({exc.strerror})", _OTHER) from exc
 
     @contextmanager
     def _drafted(self, target: Path, content: bytes) -> Iterator[Path]:
@@ -75,12 +82,23 @@ class LocalFiles:
         draft = target.with_name(f".{target.name}.{os.getpid()}-{get_ident()}.draft")  # others may write the same now
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            draft.write_bytes(content)
+            with draft.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())  # its name comes after it, also where the power goes
             yield draft
         except OSError as exc:
-            raise Unavailable(
-                f"{target} cannot be written ({exc.strerror})", "make room, or name another folder"
-            ) from exc
+            raise Unavailable(f"{target} cannot be written ({exc.strerror})", _OTHER) from exc
         finally:
             with suppress(OSError):
                 draft.unlink(missing_ok=True)  # nobody would ever look for the forgotten in it
+
+
+def _sync(folder: Path) -> None:
+    """Names in it stay, also where the power goes; not every file system can promise that."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -2,9 +2,9 @@
 
     .venv/bin/python benchmarks/lance_table.py .aisle/bench-models --products 100000
 
-The table lies on the local disk, then, copied, in an emulated S3 that counts requests. An emulation says nothing of S3's own
-time: `first_byte_ms` to the first byte of each is an assumption. What it adds is computed from the rounds that were
-counted, and measured by letting the emulation wait as long.
+The table lies on the local disk, then, copied, in an emulated S3 that counts requests. An emulation says nothing of
+S3's own time: `first_byte_ms` to the first byte of each is an assumption. What it adds is computed from the rounds that
+were counted, and measured by letting the emulation wait as long.
 """
 
 import dataclasses

@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/spark_jobs.py .aisle/bench-35000
 
-Pairs scored: `spark batch` and `aisle batch run`. A catalogue indexed: `spark index` and `merge`, and `aisle index`. Each
-time is that of the whole command, the start of Java and the models among it.
+Pairs scored: `spark batch` and `aisle batch run`. A catalogue indexed: `spark index` and `merge`, and `aisle index`.
+Each time is that of the whole command, the start of Java and the models among it.
 """
 
 import os
@@ -68,7 +68,9 @@ def ways(bundle: Path, pairs: Path, catalogue: Path, out: Path, cores: str) -> d
 def taken(command: list[str | Path]) -> float:
     """Seconds of `python -m` this. CalledProcessError, and its errors on stderr, where it fails."""
     start = time.perf_counter()
-    done = subprocess.run([sys.executable, "-m", *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
     elapsed = time.perf_counter() - start
     if done.returncode:
         print(done.stderr, file=sys.stderr)

@@ -141,6 +141,16 @@ def test_a_folder_with_something_else_is_left_alone(
     assert f"{other} has cat.png but no batch job: name a new folder with --out" in told
 
 
+def test_neither_the_out_folder_nor_a_job_file_may_be_something_else(
+    capsys: Capture, tiny_bundle: Path, pairs: Path
+) -> None:
+    told = failed(capsys, "batch", "run", tiny_bundle, pairs, "--out", pairs)
+    assert f"{pairs} is no folder: name a new folder with --out" in told
+    pairs.with_name(pairs.name + ".job.json").mkdir()
+    told = failed(capsys, "batch", "run", tiny_bundle, pairs, "--out", pairs.with_name("out"))
+    assert f"{pairs}.job.json cannot be read (Is a directory): it is the job file: write it anew" in told
+
+
 def test_a_bad_file_fails_until_it_is_mended(capsys: Capture, tiny_bundle: Path, tmp_path: Path) -> None:
     file, out = written(tmp_path / "t.csv", "title,price", "a,1"), tmp_path / "out"
     assert "tell no kind of job" in failed(capsys, "batch", "run", tiny_bundle, file, "--out", out)
@@ -165,7 +175,7 @@ def test_cancelled_from_elsewhere_it_stops_and_the_same_command_goes_on(
         cancelled = pool.submit(cancel_soon)
         told = failed(capsys, "batch", "run", tiny_bundle, file, "--out", out)
         cancelled.result()
-    assert "was cancelled by the boss: run the same command to go on" in told
+    assert "was cancelled: by the boss: run the same command to go on" in told
     status = json.loads(printed(capsys, "batch", "cancel", out))
     assert (status["state"], status["reason"]) == ("cancelled", "by `aisle batch cancel`")
     assert 0 < status["done"] < 4000

@@ -191,6 +191,29 @@ def test_another_job_does_not_mix_with_the_one_that_is_there(tmp_path: Path) -> 
         planned(files, path, Options("score"))
 
 
+def test_of_two_jobs_planned_at_once_in_one_folder_one_is_refused(tmp_path: Path) -> None:
+    class Slow(LocalFiles):
+        """Somebody else's plan is written first."""
+
+        def create(self, name: str, content: bytes) -> bool:
+            planned(LocalFiles(tmp_path / "out"), path, Options("score"))
+            return super().create(name, content)
+
+    path = pairs_file(tmp_path, 3)
+    with pytest.raises(BadInput, match="name another place for this one"):
+        planned(Slow(tmp_path / "out"), path)
+    assert read_plan(LocalFiles(tmp_path / "out")).options == Options("score")
+
+
+def test_a_receipt_that_is_broken_is_named(tmp_path: Path) -> None:
+    path, files = pairs_file(tmp_path, 3), LocalFiles(tmp_path / "out")
+    run_all(files, path)
+    files.remove(["manifest.json"])
+    files.write("receipts/chunk-00000.json", b"")
+    with pytest.raises(BadInput, match=r"receipts/chunk-00000\.json is not what this version of aisle writes"):
+        status(files)
+
+
 def test_a_cancelled_job_begins_no_chunk_until_it_is_resumed(tmp_path: Path) -> None:
     path, files = pairs_file(tmp_path, 10), LocalFiles(tmp_path / "out")
     made, at_work = planned(files, path), worker(files, path)

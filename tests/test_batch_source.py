@@ -267,6 +267,19 @@ def test_no_more_than_a_chunk_is_ever_held(tmp_path: Path, monkeypatch: pytest.M
     assert file.most <= 70_000  # a header's block, a footer's guess
 
 
+def test_of_long_rows_in_parquet_few_are_decoded_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_parquet, "BATCH_BYTES", 200_000)
+    table = [{"id": str(n), "text": os.urandom(50_000).hex()} for n in range(100)]
+    pq.write_table(pa.Table.from_pylist(table), tmp_path / "t.parquet", data_page_size=50_000, write_batch_size=1)
+    file, before, most = source("t.parquet", (tmp_path / "t.parquet").read_bytes()), pa.total_allocated_bytes(), 0
+    found = []
+    for row in batch_parquet.rows(file, None, 0, 0, 100):
+        most = max(most, pa.total_allocated_bytes() - before)
+        found.append(row)
+    assert found == table
+    assert most < 4_000_000  # of the 10,000,000 that all have
+
+
 def test_a_file_of_this_machine_is_read_by_pieces(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes(b"0123456789")

@@ -17,10 +17,10 @@ import msgspec
 from aisle.aws.bucket_files import BucketFiles
 from aisle.aws.clients import client, told
 from aisle.aws.event_queue import EventQueue, queue_url
-from aisle.batch_job import FAILED, Note, Status, status
+from aisle.batch_job import Status, status
 from aisle.batch_kinds import JOB_FILE, Options, read_options
-from aisle.errors import AisleError, NotFound
-from aisle.files import Files
+from aisle.errors import BadInput, NotFound
+from aisle.tables import ENDINGS
 
 INCOMING, JOBS = "batch/in/", "batch/jobs/"
 REMEDY = "check the credentials (`aws sts get-caller-identity`), the region and the stage"
@@ -46,20 +46,28 @@ def files_of(bucket: str, job: str) -> BucketFiles:
 def submit(bucket: str, path: Path, options: Options) -> str:
     """Puts the file, and before it what is asked of it, where they start a job: the address of the file.
 
-    Raises NotFound where there is no such file, Unavailable.
+    Raises NotFound where there is no such file, BadInput where it starts none or cannot be read, Unavailable.
     """
     if not path.is_file():
         raise NotFound(f"{path} does not exist", "check the path")
     name = path.stem + path.suffix.lower()  # S3 tells of endings by their letters
+    if path.suffix.lower() not in ENDINGS:
+        detail = f"{path} ends in {path.suffix or 'nothing'}, which starts no job"
+        raise BadInput(detail, f"name it for its format: {', '.join(ENDINGS)}")
+    try:
+        content = path.open("rb")
+    except OSError as exc:
+        raise BadInput(f"{path} cannot be read ({exc.strerror})", "check who may read it") from exc
     key = f"{INCOMING}{name}"
     job_file, asked = f"{name}{JOB_FILE}", msgspec.json.encode(options)
     incoming = BucketFiles(bucket, INCOMING)
-    if options != Options():
-        incoming.write(job_file, asked)
-    else:
-        incoming.remove([job_file])  # of a file of that name before
-    with told(f"s3://{bucket}/{key} cannot be written", REMEDY), path.open("rb") as content:
-        client("s3", _UPLOAD_S).upload_fileobj(content, bucket, key)
+    with content:
+        if options != Options():
+            incoming.write(job_file, asked)
+        else:
+            incoming.remove([job_file])  # of a file of that name before
+        with told(f"s3://{bucket}/{key} cannot be written", REMEDY):
+            client("s3", _UPLOAD_S).upload_fileobj(content, bucket, key)
     return f"s3://{bucket}/{key}"
 
 
@@ -75,6 +83,8 @@ def _known(bucket: str, job: str) -> Status | None:
         return status(files_of(bucket, job))
     except NotFound:  # its plan is being written, or its files are going
         return None
+    except BadInput as exc:  # of another version, or broken: the others are told of all the same
+        return Status(job, "", "failed", 0, 0, 0, 0.0, exc.detail)
 
 
 def enqueue(queue: str, job: str, chunks: Sequence[int]) -> None:
@@ -97,16 +107,3 @@ def asked_of(bucket: str, name: str) -> Options:
     except NotFound:
         return Options()
     return read_options(told, f"{name}{JOB_FILE}")
-
-
-def fail(files: Files, job: str, reason: AisleError) -> None:
-    """The job is over, and failed.json says why."""
-    files.create(FAILED, msgspec.json.encode(Note(job, reason.detail, reason.remedy)))
-
-
-def note_of(files: Files, name: str) -> Note | None:
-    """What cancelled.json or failed.json says; None where it is not there."""
-    try:
-        return msgspec.json.decode(files.read(name), type=Note)
-    except NotFound:
-        return None

@@ -55,7 +55,7 @@ def obeyed(message: list[Landed] | Wanted, in_time: InTime) -> str:
     if isinstance(message, Wanted):
         return work.wanted(message, in_time)
     for file in message:
-        work.landed(file)
+        work.landed(file, in_time)
     return ""
 
 

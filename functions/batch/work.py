@@ -12,12 +12,27 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from aisle.aws.batch_jobs import INCOMING, asked_of, enqueue, fail, files_of, note_of
+from aisle.aws.batch_jobs import INCOMING, asked_of, enqueue, files_of
 from aisle.aws.batch_messages import Landed, Wanted
 from aisle.aws.bucket_files import BucketFiles, S3Source
 from aisle.aws.executions import start
 from aisle.aws.lambda_price import USD_PER_REQUEST
-from aisle.batch_job import CANCELLED, FAILED, MANIFEST, Job, Plan, cancel, job_id, missing, plan, read_plan, status
+from aisle.batch_job import (
+    CANCELLED,
+    FAILED,
+    MANIFEST,
+    Job,
+    Note,
+    Plan,
+    cancel,
+    fail,
+    found,
+    job_id,
+    missing,
+    plan,
+    read_plan,
+    status,
+)
 from aisle.batch_kinds import Options
 from aisle.errors import BadInput, BundleError, NotFound
 from aisle.runtime import Services
@@ -42,7 +57,7 @@ class Work:
     threads: int
     usd_per_second: float
 
-    def landed(self, file: Landed) -> None:
+    def landed(self, file: Landed, in_time: InTime) -> None:
         """Plans the file and gives its chunks out. A file that cannot be read fails alone. Raises Unavailable."""
         name = file.key.removeprefix(INCOMING)
         ending = PurePosixPath(name).suffix
@@ -61,7 +76,7 @@ class Work:
             fail(files_of(self.bucket, job), job, exc)
             log.error("%s failed: %s", job, exc)
             return
-        self._planned(source, options, again=True)
+        self._planned(source, options, in_time, again=True)
 
     def wanted(self, asked: Wanted, in_time: InTime) -> str:
         """The job's state. Raises BadInput where there is no such job or chunk, Unavailable."""
@@ -71,7 +86,7 @@ class Work:
         except NotFound as exc:
             raise BadInput(f"there is no job {asked.job}", "put its file again") from exc
         if known.bundle_id != self.services.bundle_id:
-            self._moved(known, files)
+            self._moved(known, files, in_time)
             return status(files).state
         job = self._job(known, files, in_time)
         if asked.chunk is not None:
@@ -93,43 +108,48 @@ class Work:
             told = (known.job, number, receipt.rows, receipt.rejected, receipt.seconds)
             log.info("%s, chunk %d: %d rows, %d rejected, %.1f s", *told)
 
-    def _planned(self, source: S3Source, options: Options, again: bool) -> None:
+    def _planned(self, source: S3Source, options: Options, in_time: InTime, again: bool) -> None:
         """`again`: the file was put, so what failed for it is tried once more."""
         job = job_id(source, options, self.services.bundle_id)
         files = files_of(self.bucket, job)
-        try:
-            made = plan(files, source, options, self.services.bundle_id, time.time)
-        except BadInput as exc:  # failed.json tells
-            log.error("%s failed: %s", job, exc)
-            return
-        cancelled = note_of(files, CANCELLED)
-        if again and note_of(files, FAILED):
-            files.remove([FAILED])
+        taken_back = []
+        if again and files.names(FAILED):
+            taken_back.append(FAILED)
+        cancelled: Note | None = found(files, CANCELLED, Note)
         if cancelled and cancelled.reason.startswith(MOVED):  # to a bundle that has gone again
-            files.remove([CANCELLED])
+            taken_back.append(CANCELLED)
         elif cancelled:
             return
-        self._given_out(made, files)
+        if taken_back:
+            files.remove(taken_back)
+        try:
+            made = plan(files, source, options, self.services.bundle_id, time.time, in_time)
+        except BadInput as exc:
+            fail(files, job, exc)  # where it is not told yet
+            log.error("%s failed: %s", job, exc)
+            return
+        self._given_out(made, files, bool(taken_back))
 
-    def _given_out(self, made: Plan, files: BucketFiles) -> None:
+    def _given_out(self, made: Plan, files: BucketFiles, anew: bool) -> None:
+        """`anew`: an execution that is under way may have passed over chunks while the job was over."""
         left = missing(files, made)
         if not left:
             self._job(made, files).finish(made)
             return
         if self.machine and len(left) > self.fanout:
             numbers = ",".join(str(chunk.number) for chunk in made.chunks)
-            files.create(CHUNKS, f"[{numbers}]".encode())
-            if start(self.machine, made.job, {"job": made.job, "chunks": files.key(CHUNKS)}):
+            first = files.create(CHUNKS, f"[{numbers}]".encode())
+            if (first or not anew) and start(self.machine, made.job, {"job": made.job, "chunks": files.key(CHUNKS)}):
                 log.info("%s: %d rows, %d chunks to the state machine", made.job, made.rows, len(left))
                 return
         enqueue(self.queue, made.job, left)
         log.info("%s: %d rows, %d chunks into the queue", made.job, made.rows, len(left))
 
-    def _moved(self, old: Plan, files: BucketFiles) -> None:
+    def _moved(self, old: Plan, files: BucketFiles, in_time: InTime) -> None:
         """The old plan's file under the bundle here; nothing where the old job is over."""
-        if any(note_of(files, name) for name in (CANCELLED, FAILED)) or MANIFEST in files.names(MANIFEST):
+        if any(files.names(name) for name in (CANCELLED, FAILED, MANIFEST)):
             return
-        self._planned(self._source(old), old.options, again=False)
+        self._planned(self._source(old), old.options, in_time, again=False)
         with suppress(BadInput):  # it has finished meanwhile
             cancel(files, f"{MOVED} {self.services.bundle_id}")
         log.info("%s was planned for bundle %s", old.job, old.bundle_id)

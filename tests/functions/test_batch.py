@@ -15,9 +15,11 @@ import msgspec
 import pyarrow.parquet as pq
 import pytest
 
-from aisle.aws.batch_jobs import INCOMING, JOBS, enqueue, files_of, list_jobs, note_of, queue_of, submit
+from aisle.aws import event_queue
+from aisle.aws.batch_jobs import INCOMING, JOBS, enqueue, files_of, list_jobs, queue_of, submit
 from aisle.aws.batch_messages import Landed, Wanted, read_message
 from aisle.aws.bucket_files import S3Source
+from aisle.aws.clients import client
 from aisle.batch_job import CHUNK_ROWS, Manifest, Plan, Status, cancel, plan, resume, status
 from aisle.batch_kinds import Options
 from aisle.bundle import Bundle
@@ -246,6 +248,32 @@ def test_a_file_that_is_deleted_in_mid_job_fails_and_goes_on_when_it_is_put_back
     assert (function.jobs()[0].state, function.manifest().scored) == ("finished", 15)
 
 
+def test_a_file_that_failed_before_it_was_planned_is_tried_again_when_it_is_put_again(function: Function) -> None:
+    function.put("q.csv.job.json", "{")
+    function.put("q.csv", queries(3))
+    function.landed("batch/in/q.csv")
+    assert function.jobs()[0].state == "failed"
+    function.s3.delete_object(Bucket=BUCKET, Key=f"{INCOMING}q.csv.job.json")
+    function.put("q.csv", queries(3))
+    function.landed("batch/in/q.csv")
+    function.run()
+    assert (function.jobs()[0].state, function.manifest().scored) == ("finished", 3)
+
+
+def test_a_file_for_which_there_is_no_time_fails_and_says_so(function: Function) -> None:
+    class Context:
+        def get_remaining_time_in_millis(self) -> int:
+            return 10_000
+
+    function.put("q.csv", queries(31))
+    body = json.loads(EVENT["Records"][0]["body"])
+    body["Records"][0]["s3"]["object"] = {"key": "batch/in/q.csv"}
+    record = EVENT["Records"][0] | {"body": json.dumps(body)}
+    assert function.handler({"Records": [record]}, Context()) == NOTHING
+    (found,) = function.jobs()
+    assert (found.state, found.reason) == ("failed", "q.csv takes too long to cut after row 1")
+
+
 def test_a_file_that_is_replaced_in_mid_job_is_never_mixed(function: Function) -> None:
     function.put("q.csv", queries(15))
     function.landed("batch/in/q.csv")
@@ -371,18 +399,19 @@ def test_a_chunk_that_the_plan_does_not_have_is_poison(function: Function) -> No
 def test_what_is_nobodys_fault_comes_again_later_each_time(function: Function) -> None:
     sent = function.sqs.send_message(QueueUrl=function.queue, MessageBody="x")
     (message,) = function.sqs.receive_message(QueueUrl=function.queue)["Messages"]
-    function.put("q.csv", queries(3))
-    function.s3.delete_bucket_policy(Bucket=BUCKET)
     record = EVENT["Records"][0] | {"messageId": sent["MessageId"], "receiptHandle": message["ReceiptHandle"]}
     record["body"] = json.dumps({"job": "../../x", "chunk": 0})
-    for key in function.objects():
-        function.s3.delete_object(Bucket=BUCKET, Key=key)
     function.s3.delete_bucket(Bucket=BUCKET)
-    assert function.handler({"Records": [record]}, None) == {
-        "batchItemFailures": [{"itemIdentifier": sent["MessageId"]}]
-    }
-    attributes = function.sqs.get_queue_attributes(QueueUrl=function.queue, AttributeNames=["All"])["Attributes"]
-    assert attributes["ApproximateNumberOfMessagesNotVisible"] == "1"
+    again = {"batchItemFailures": [{"itemIdentifier": sent["MessageId"]}]}
+    delays: list[int] = []
+    client("sqs", event_queue._TIMEOUT_S).meta.events.register(
+        "provide-client-params.sqs.ChangeMessageVisibility",
+        lambda params, **_: delays.append(params["VisibilityTimeout"]),
+    )
+    for times in ("1", "2", "3", "4", "5"):
+        record["attributes"] = {"ApproximateReceiveCount": times}
+        assert function.handler({"Records": [record]}, None) == again
+    assert delays == [60, 240, 960, 1800, 1800]
 
 
 # Step Functions
@@ -406,6 +435,19 @@ def test_a_large_file_goes_to_the_state_machine_once(function: Function) -> None
     assert asked == {"job": function.job, "chunks": f"batch/jobs/{function.job}/chunks.json"}
     assert json.loads(function.objects()[asked["chunks"]]) == [0, 1, 2, 3]
     assert function.waiting(function.queue) == []
+
+
+def test_a_file_that_is_put_back_while_its_execution_runs_is_given_out_through_the_queue(function: Function) -> None:
+    machine()
+    function.put("q.csv", queries(31))
+    function.landed("batch/in/q.csv")
+    function.s3.delete_object(Bucket=BUCKET, Key="batch/in/q.csv")
+    assert function.handler({"job": function.job, "chunk": 0}, None) == {"state": "running"}
+    assert function.jobs()[0].state == "failed"  # so what the execution asks for now is passed over
+    function.put("q.csv", queries(31))
+    function.landed("batch/in/q.csv")
+    function.run()
+    assert (function.jobs()[0].state, function.manifest().scored) == ("finished", 31)
 
 
 def test_step_functions_asks_for_chunks_and_the_end(function: Function) -> None:
@@ -442,8 +484,23 @@ def test_messages_are_read_as_s3_and_we_write_them() -> None:
     assert read_message(removed) == []
 
 
-def test_there_is_no_note_of_a_job_that_runs(function: Function) -> None:
-    assert note_of(files_of(BUCKET, "any"), "cancelled.json") is None
+def test_only_files_that_start_a_job_are_submitted(function: Function, tmp_path: Path) -> None:
+    for name in ("notes.txt", "pairs.csv.gz", "pairs"):
+        (tmp_path / name).write_text(PAIRS)
+        with pytest.raises(BadInput, match="which starts no job"):
+            submit(BUCKET, tmp_path / name, Options())
+    assert function.objects() == {}
+
+
+def test_a_job_that_cannot_be_read_hides_no_other(function: Function) -> None:
+    function.put("q.csv", queries(3))
+    function.landed("batch/in/q.csv")
+    job = function.job
+    files_of(BUCKET, "broken").write("plan.json", b'{"job": "broken"}')
+    found = {told.job: (told.state, told.reason) for told in function.jobs()}
+    missing = "Object missing required field `kind`"
+    reason = f"plan.json is not what this version of aisle writes ({missing})"
+    assert found == {job: ("planned", ""), "broken": ("failed", reason)}
 
 
 def test_importing_it_needs_no_aws(tiny_bundle: Path) -> None:
