@@ -1,7 +1,8 @@
 """What the cross-encoder said of the first products of frequent queries, so that nobody waits for it to say so again.
 
-A pair's logit follows from the models and the two texts alone. So what is kept under a bundle's id stays true until
-another bundle answers, whatever filters, prices, stock or profiles a request brings; only the reading is saved.
+A pair's logit follows from the models and the two texts, but for the last digits: texts that are read together share
+the scales of their int8 values. So what is kept under a bundle's id stays true until another bundle answers, whatever
+filters, prices, stock or profiles a request brings; only the reading is saved.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from msgspec import Struct
 
 from aisle.errors import BundleError, NotFound, Unavailable
 from aisle.files import Files
+from aisle.text import fold
 
 MOST_QUERIES = 2000  # of a cache: some 100,000 logits, 20 MB in memory
 Logits = Mapping[str, float]  # by product_id
 
 
 class Said(Struct, frozen=True):
-    """The file: query as it was read -> product_id -> logit."""
+    """The file: query, folded as the cross-encoder reads it -> product_id -> logit."""
 
     bundle_id: str
     queries: dict[str, dict[str, float]]
@@ -49,8 +51,8 @@ class QueryCache:
         return cache
 
     def find(self, query: str) -> Logits | None:
-        """What was said of a query, as it was read; None where it was not asked."""
-        return self._queries.get(query)
+        """What was said of a query; None where it was not asked."""
+        return self._queries.get(fold(query))
 
 
 def file_of(bundle_id: str) -> str:

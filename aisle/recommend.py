@@ -124,7 +124,8 @@ class Recommend:
         allowed = self._allowed(request.filters, [*request.exclude, *bought])
 
         plain = bool(known) and not (request.events or request.new or request.explain)
-        ready, all_there_was = self._ready(suggested() if plain else None, now_ms, allowed)
+        anything = not request.exclude and request.filters == Filters()
+        ready, all_there_was = self._ready(suggested() if plain else None, now_ms, allowed, anything)
 
         def proposed(count: int) -> Sequence[Proposal]:
             if len(ready) >= count or all_there_was:
@@ -149,15 +150,19 @@ class Recommend:
         listed = [Listed(products[row].product_id, score, evidence.route) for row, score, evidence in told]
         return Suggested(self._bundle_id, now_ms, tuple(listed))
 
-    def _ready(self, suggested: Suggested | None, now_ms: int, allowed: Mask) -> tuple[Sequence[Proposal], bool]:
-        """Those of the products suggested that are allowed now, and whether nothing else could have been; none by
-        another bundle or of another day."""
+    def _ready(
+        self, suggested: Suggested | None, now_ms: int, allowed: Mask, anything: bool
+    ) -> tuple[Sequence[Proposal], bool]:
+        """Those of the products suggested that are allowed now, none by another bundle or of another day.
+
+        And whether nothing else could have been: where `anything` may be shown and all of a short list still may.
+        """
         if not suggested or suggested.bundle_id != self._bundle_id or now_ms - suggested.made_at_ms > YOUNG_MS:
             return [], False
         rows = self._parts.products.find_all([listed.product_id for listed in suggested.products]).tolist()
         told = zip(rows, suggested.products, strict=True)
         ready = [Proposal(row, one.score, Chosen(one.route)) for row, one in told if row >= 0 and allowed[row]]
-        return ready, bool(ready) and len(rows) < SUGGESTED
+        return ready, anything and 0 < len(ready) == len(rows) < SUGGESTED
 
     def similar(self, request: NeighbourRequest, query_id: str) -> RecommendationResponse:
         """Products like the one of the page, never its own variants. Raises NotFound."""

@@ -8,6 +8,7 @@ import ctypes
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from aisle.bundle import Bundle
 from aisle.changes import Changes, open_changes
 from aisle.customer_lists import CustomerLists
 from aisle.encoder import Encoder
-from aisle.errors import BundleError, NotFound
+from aisle.errors import BundleError, NotFound, Unavailable
 from aisle.files import Files, LocalFiles
 from aisle.gathering import GatheredSearch
 from aisle.golden import Golden, Replay, replay
@@ -57,6 +58,7 @@ from aisle.shopping import (
     Suggested,
 )
 from aisle.suggest import Suggester
+from aisle.text import fold
 from aisle.types import (
     Health,
     OverlayRequest,
@@ -216,8 +218,12 @@ class Services:
         return self._sealed.ranking(query, k)
 
     def precompute(self, queries: Iterable[str]) -> dict[str, dict[str, float]]:
-        """For a query cache: each query as it is read -> product_id -> what the cross-encoder says."""
-        return {text: said for text, said in map(self._sealed.said, queries) if said}
+        """For a query cache: each query as the cross-encoder reads it -> product_id -> what it says."""
+        kept: dict[str, dict[str, float]] = {}
+        for text, said in map(self._sealed.said, queries):
+            if said:  # queries that differ in a price alone are read alike
+                kept.setdefault(fold(text), {}).update(said)
+        return kept
 
     def suggest(self, query: str, k: int, lang: str | None) -> SuggestResponse:
         unsaid = self._live.view().hidden_titles
@@ -231,9 +237,13 @@ class Services:
         return self._changes.overlay(request)
 
     def warm_up(self) -> None:
-        """One search, so that the first shopper does not pay for what is made ready on first use."""
+        """One search, so that the first shopper does not pay for what is made ready on first use.
+
+        A table that takes too long for it has at least begun to be read.
+        """
         query = Golden.load(self.bundle.file("golden.json")).queries[0].query
-        self.search(SearchRequest(query, rerank="student"), "warm-up")
+        with suppress(Unavailable):
+            self.search(SearchRequest(query, rerank="student"), "warm-up")
 
     def _answering(self, parts: Parts) -> Search | GatheredSearch:
         """Over the live `parts`, or over those that each request gathers."""

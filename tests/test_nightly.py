@@ -154,14 +154,20 @@ def test_what_was_chosen_ahead_is_what_would_be_chosen_now(shop: Recommend) -> N
         assert served(shop, ahead, **fields) == served(shop, None, **fields), fields
 
 
-def ahead(made_at_ms: int = NOW_MS, bundle_id: str = "world") -> Suggested:
+def ahead(made_at_ms: int = NOW_MS, bundle_id: str = "world", *more: Listed) -> Suggested:
     """A list that no recommender would choose, so that it shows who chose."""
-    return Suggested(bundle_id, made_at_ms, (Listed("t2", 0.9, "behaviour"), Listed("gone", 0.8, "behaviour")))
+    return Suggested(bundle_id, made_at_ms, (Listed("t2", 0.9, "behaviour"), *more))
 
 
-def test_the_list_is_served_and_what_left_the_shop_is_passed_over(shop: Recommend) -> None:
+def test_the_list_is_served(shop: Recommend) -> None:
     assert served(shop, ahead()) == [("t2", 0.9)]
-    assert served(shop, ahead(), exclude=["t2"]) == served(shop, None, exclude=["t2"])
+
+
+def test_a_short_list_stands_for_nothing_narrower_nor_for_what_has_left_the_shop(shop: Recommend) -> None:
+    gone = ahead(NOW_MS, "world", Listed("gone", 0.8, "behaviour"))
+    assert served(shop, gone) == served(shop, None)
+    for fields in ({"exclude": ["c2"]}, {"filters": Filters(in_stock=True)}):
+        assert served(shop, ahead(), **fields) == served(shop, None, **fields) != [("t2", 0.9)]
 
 
 @pytest.mark.parametrize(

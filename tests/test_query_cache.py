@@ -60,6 +60,17 @@ def test_what_is_kept_is_taken_for_the_cross_encoders_word(search: Search) -> No
     assert crosses[worst] == 50.0
 
 
+def test_a_query_is_found_however_it_is_written() -> None:
+    assert QueryCache({"red circle": {"c1": 1.0}}).find("Red  CIRCLE") == {"c1": 1.0}
+
+
+def test_queries_that_are_read_alike_share_what_was_said(tiny_bundle: Path) -> None:
+    services = open_services(Settings(bundle=tiny_bundle))
+    both, plain = services.precompute(["red shoes", "red shoes under 50"]), services.precompute(["red shoes"])
+    assert [*both] == [*plain] == ["red shoes"]
+    assert both["red shoes"].keys() == plain["red shoes"].keys()
+
+
 def test_a_query_that_lacks_one_product_is_read_whole(search: Search) -> None:
     text, said = search.said("red circle")
     half = dict(list(said.items())[1:])

@@ -22,12 +22,13 @@ from tempfile import TemporaryDirectory
 from aisle import __version__
 from aisle.bundle import Bundle
 from aisle.errors import AisleError
+from aisle.lance_catalogue import PLACE
 from infra.images.builders import BUILDERS, Build, Layer, find_builder
 
 ROOT = Path(__file__).parents[2]
 IMAGES = Path(__file__).parent
 DOCKERFILE = "search.Dockerfile"
-PACKAGES = ("install.py", "search-packages.txt", "batch-packages.txt", "runtime-packages.txt")
+PACKAGES = ("install.py", "search-packages.txt", "batch-packages.txt", "runtime-packages.txt", "lance-packages.txt")
 FUNCTIONS = {  # image -> its doors
     "search": ("functions/search", "functions/recommend", "functions/nightly"),
     "batch": ("functions/batch",),
@@ -70,7 +71,9 @@ def build_image(asked: Namespace) -> None:
     values = {"FUNCTION": asked.function, "VERSION": __version__, "BUNDLE_ID": bundle.manifest.bundle_id}
     values |= {"BASE_IMAGE": asked.base_image} if asked.base_image else {}
     values |= {"RUNTIME": asked.runtime} if asked.runtime else {}
-    values |= {"HASHES_ONLY": "1"} if asked.arch != machine() else {}
+    table = (bundle.path / PLACE).is_file()
+    values |= {"CATALOGUE": "table"} if table else {}
+    values |= {"HASHES_ONLY": "1"} if table or asked.arch != machine() else {}
     with TemporaryDirectory(prefix="aisle-image-") as folder:
         fill(Path(folder), bundle, asked.function)
         build = Build(Path(folder), Path(folder) / DOCKERFILE, tag, asked.arch, values, certificates())

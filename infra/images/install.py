@@ -1,6 +1,6 @@
 """The packages of an image into one folder: run while the image is built, by the base's own Python.
 
-    python3 install.py search|batch lambda|slim FOLDER
+    python3 install.py search|batch lambda|slim bundle|table FOLDER
 
 Nothing but the lists beside this file is installed, from wheels alone, and what serving never reads is taken out again.
 A company's certificates come as the build secret `certificates`, which leaves no trace in the image.
@@ -14,6 +14,7 @@ from pathlib import Path
 
 FUNCTIONS = {"search": ["search"], "batch": ["search", "batch"]}
 RUNTIMES = {"lambda": [], "slim": ["runtime"]}
+CATALOGUES = {"bundle": [], "table": ["lance"]}
 CERTIFICATES = Path("/run/secrets/certificates")
 UNREAD = [
     "bin",
@@ -44,7 +45,7 @@ READ_SERVICES = {
 
 
 def main() -> None:
-    function, runtime, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+    function, runtime, catalogue, folder = *sys.argv[1:4], Path(sys.argv[4])
     pip = [
         sys.executable,
         "-m",
@@ -55,7 +56,7 @@ def main() -> None:
         "--root-user-action=ignore",
     ]
     pip += ["--no-cache-dir", "--no-compile", "--no-deps", "--only-binary=:all:", "--target", str(folder)]
-    for name in FUNCTIONS[function] + RUNTIMES[runtime]:
+    for name in FUNCTIONS[function] + RUNTIMES[runtime] + CATALOGUES[catalogue]:
         pip += ["-r", str(Path(__file__).with_name(f"{name}-packages.txt"))]
     certificates = {"PIP_CERT": str(CERTIFICATES)} if CERTIFICATES.exists() else {}
     subprocess.run(pip, check=True, env=os.environ | certificates)

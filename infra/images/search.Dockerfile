@@ -2,6 +2,7 @@
 # (infra/images/build.py).
 #
 # FUNCTION: search (recommend runs it under another command) or batch, which has the packages of parquet files besides.
+# CATALOGUE: bundle, or table for a bundle whose products lie in a LanceDB table, which the packages to read it come for.
 # BASE_IMAGE, RUNTIME=lambda: AWS's own base, which brings the runtime client and the AWS SDK. Python 3.12 or newer: the
 #     bases up to 3.11 are Amazon Linux 2, whose glibc 2.26 is too old for onnxruntime's wheels (2.28).
 # RUNTIME=slim: any other Python with glibc 2.28, such as BASE_IMAGE=python:3.13-slim; both are installed, and it runs as
@@ -10,12 +11,14 @@
 ARG BASE_IMAGE=public.ecr.aws/lambda/python:3.13
 ARG RUNTIME=lambda
 ARG FUNCTION=search
+ARG CATALOGUE=bundle
 
 FROM ${BASE_IMAGE} AS installed
 ARG RUNTIME
 ARG FUNCTION
+ARG CATALOGUE
 COPY packages /build
-RUN --mount=type=secret,id=certificates python3 /build/install.py ${FUNCTION} ${RUNTIME} /installed \
+RUN --mount=type=secret,id=certificates python3 /build/install.py ${FUNCTION} ${RUNTIME} ${CATALOGUE} /installed \
     && python3 -m compileall -q --invalidation-mode unchecked-hash -s /installed -p /var/task /installed
 COPY code /code
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash -s /code -p /var/task /code
@@ -40,7 +43,8 @@ COPY --from=installed /installed ./
 COPY --from=installed /code ./
 COPY models /opt/aisle/bundle/
 COPY catalogue /opt/aisle/bundle/
-# Every byte of the bundle, and its golden queries on this CPU; HASHES_ONLY=1 where the CPU is an emulated one.
+# Every byte of the bundle, and its golden queries on this CPU; HASHES_ONLY=1 where the CPU is an emulated one, or the
+# catalogue lies in a table, for which a build has no keys.
 ARG HASHES_ONLY=
 RUN export PYTHONDONTWRITEBYTECODE=1; if [ -z "${HASHES_ONLY}" ]; then python3 -m aisle verify ${AISLE_BUNDLE}; else \
     python3 -c "import pathlib; from aisle.bundle import *; verify_hashes(Bundle.open(pathlib.Path('${AISLE_BUNDLE}')))"; fi

@@ -2,8 +2,9 @@
 const { number, where } = require('./stage.js');
 
 // What all jobs together may use at once. 4 GB a core: a process a core, each with a bundle open, beside Java.
+// A driver and an executor have four cores each (spark.yml), so with fewer than eight no job would begin.
 async function capacity(serverless) {
-  const cores = await number(serverless, 'spark_cores', 4, 4000);
+  const cores = await number(serverless, 'spark_cores', 8, 4000);
   return { Cpu: `${cores} vCPU`, Memory: `${4 * cores} GB`, Disk: `${20 * cores} GB` };
 }
 

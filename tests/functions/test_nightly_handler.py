@@ -92,6 +92,16 @@ def test_frequent_queries_are_kept_under_the_bundles_id_and_spare_the_reading(ni
     assert [len(said) > 5 for said in kept.values()] == [True, True]
 
 
+def test_the_most_frequent_queries_come_first_and_a_folder_is_no_list(nightly: Any, tiny_bundle: Path) -> None:
+    put("frequent/", "")
+    put("frequent/queries.tsv", "query_id\tquery\n1\tred shoes\n2\t运动鞋\n")
+    left = iter([300_000, 20_000])
+    assert nightly(event(QUERIES), SimpleNamespace(get_remaining_time_in_millis=lambda: next(left))) == again()
+    bundle_id = Bundle.open(tiny_bundle).manifest.bundle_id
+    kept = unpacked(BucketFiles(BUCKET, "cache/").read(file_of(bundle_id)), bundle_id)
+    assert [*kept] == ["red shoes"]
+
+
 def test_a_shop_that_names_no_queries_gets_no_cache(nightly: Any) -> None:
     assert nightly(event(QUERIES), TIME_ENOUGH) == again()
     assert BucketFiles(BUCKET, "cache/").names("") == []

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "infra" / "images"
-LISTS = {name: IMAGES / f"{name}-packages.txt" for name in ("search", "batch", "runtime")}
+LISTS = {name: IMAGES / f"{name}-packages.txt" for name in ("search", "batch", "runtime", "lance")}
 LAYERS = sorted((ROOT / "layers").glob("*.txt"))
 
 
