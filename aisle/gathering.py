@@ -23,7 +23,7 @@ from aisle.filters import Columns
 from aisle.lexical import Lexical
 from aisle.mapped import Lines
 from aisle.products import Products
-from aisle.retrieval import CANDIDATES, Parts, Reading, Retrieval
+from aisle.retrieval import CANDIDATES, Parts, Reading, Retrieval, Rows
 from aisle.search import Search, attempts
 from aisle.shopping import Act, History
 from aisle.table_record import Record
@@ -32,6 +32,7 @@ from aisle.timings import Clock
 from aisle.types import Filters, Product, ProductResponse, SearchRequest, SearchResponse, Sort
 from aisle.word_statistics import WordStatistics
 
+MOST = 16 * CANDIDATES  # rows a question asks for, to see more articles where each has many variants
 _decode = msgspec.json.Decoder(Product).decode
 
 
@@ -51,6 +52,10 @@ class Table(Protocol):
 
     def article(self, product_id: str) -> list[Record]:
         """The product and its variants; none where there is no such product."""
+        ...
+
+    def held(self, ids: Sequence[str]) -> set[str]:
+        """Those of `ids` that are products."""
         ...
 
 
@@ -108,18 +113,15 @@ class GatheredSearch:
         def also() -> list[str]:
             return [act.product_id for act in (acts() or [])] if personal else []
 
-        reading = self._retrieval.read(request.query)
-        gathered_ms = 0.0
-        limit = _depth(request.page * request.k)
-        for _, filters in attempts(request.filters, reading.understood.price):
-            began = self._clock()
-            parts = self._gathered(reading, request.query, filters, request.sort, limit, also)
-            gathered_ms += (self._clock() - began) * 1000
-            left = max(request.budget_ms - int((self._clock() - start) * 1000), 1)
-            asked = msgspec.structs.replace(request, budget_ms=left)
-            answer = self._over(parts).search(asked, query_id, acts if personal else None, now_ms)
-            if answer.total:
-                break
+        reading, reach = self._retrieval.read(request.query), request.page * request.k
+        # What words found is sorted among the first candidates only, which more rows would not change.
+        articles = 0 if words(reading.text) and request.sort != "relevance" else reach
+        began = self._clock()
+        found = self._found(reading, request.query, request.filters, request.sort, reach, articles, also)
+        gathered_ms = (self._clock() - began) * 1000
+        left = max(request.budget_ms - int((self._clock() - start) * 1000), 1)
+        asked = msgspec.structs.replace(request, budget_ms=left)
+        answer = found.search(asked, query_id, acts if personal else None, now_ms)
         took = {"gather": round(gathered_ms, 2), **answer.timings_ms}
         took["total"] = round((self._clock() - start) * 1000, 2)
         return msgspec.structs.replace(answer, timings_ms=took)
@@ -129,27 +131,51 @@ class GatheredSearch:
         reading = self._retrieval.read(query)
         if not words(reading.text) and reading.understood.price is None:
             return []
-        for _, filters in attempts(Filters(), reading.understood.price):
-            parts = self._gathered(reading, query, filters, "relevance", _depth(k), list)
-            found = self._over(parts).ranking(query, k)
-            if found:
-                break
-        return found
+        return self._found(reading, query, Filters(), "relevance", k, 0, list).ranking(query, k)
 
     def said(self, query: str) -> tuple[str, dict[str, float]]:
         """As `Search.said`."""
         reading = self._retrieval.read(query)
-        for _, filters in attempts(Filters(), reading.understood.price):
-            parts = self._gathered(reading, query, filters, "relevance", CANDIDATES, list)
-            text, told = self._over(parts).said(query)
-            if told:
-                break
-        return text, told
+        return self._found(reading, query, Filters(), "relevance", CANDIDATES, 0, list).said(query)
 
     def product(self, product_id: str, lang: str | None) -> ProductResponse:
         """As `Search.product`. Raises NotFound."""
         records = self.table.article(product_id)
         return self._over(self._laid(records, self._retrieval.read(""))).product(product_id, lang)
+
+    def _found(
+        self, reading: Reading, query: str, asked: Filters, sort: Sort, rows: int, articles: int, also: Ids
+    ) -> Search:
+        """The search over what is gathered for the first of the attempts at `asked` that lets something match.
+
+        Each question asks for `rows` at least, and for twice as many as long as it came back full of matches that are
+        fewer than so many `articles`.
+        """
+        for _, filters in attempts(asked, reading.understood.price):
+            limit = _depth(rows)
+            while True:
+                parts = self._gathered(reading, query, filters, sort, limit, also)
+                search = self._over(parts)
+                matches = self._matches(search.parts, reading, query, filters)
+                found = len(np.unique(search.parts.columns.group[matches]))
+                # By half, because what the overlay hides is missing among the matches.
+                exhausted = len(parts.products) < limit or len(matches) < limit // 2
+                if found >= articles or exhausted or limit >= MOST:
+                    break
+                limit *= 2
+            if found:
+                break
+        return search
+
+    def _matches(self, parts: Parts, reading: Reading, query: str, filters: Filters) -> Rows:
+        """What `Search` finds inside these filters. What was pinned or seen before is gathered without them, and must
+        not pass for a match that keeps them."""
+        retrieval = Retrieval(parts, self._clock)
+        allowed = retrieval.allowed(filters)
+        wanted = retrieval.wanted(retrieval.retrieve(reading, allowed), allowed)
+        for row in map(parts.products.row, parts.rules.pins(query)):
+            wanted[row] = allowed is None or allowed[row]
+        return np.flatnonzero(wanted)
 
     def _gathered(self, reading: Reading, query: str, filters: Filters, sort: Sort, limit: int, also: Ids) -> Parts:
         pins = self.parts.rules.pins(query)
@@ -185,13 +211,23 @@ class GatheredSearch:
             rules = rules.among({*ids})
         return dataclasses.replace(
             self.parts,
-            products=_products([record.product for record in records], ids),
+            products=Gathered([record.product for record in records], ids, self.table),
             columns=Columns.among(products, self.parts.columns.values),
             title=title,
             body=body,
             dense=Dense(vectors.reshape(len(records), -1) if len(records) else self.parts.dense.rows),
             rules=rules,
         )
+
+
+class Gathered(Products):
+    """Some of a table's products, by their JSON and their `ids`."""
+
+    def __init__(self, lines: Sequence[bytes], ids: Sequence[str], table: Table) -> None:
+        start = np.cumsum([0, *map(len, lines)])
+        by_id = np.array(sorted(range(len(ids)), key=ids.__getitem__), np.int32)
+        super().__init__(Lines(b"".join(lines), start), by_id, None)
+        self.table = table
 
 
 class Remembered:
@@ -202,12 +238,6 @@ class Remembered:
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return self._vector[None] if list(texts) == [self._text] else self._encoder.encode(texts)
-
-
-def _products(lines: Sequence[bytes], ids: Sequence[str]) -> Products:
-    start = np.cumsum([0, *map(len, lines)])
-    by_id = np.array(sorted(range(len(ids)), key=ids.__getitem__), np.int32)
-    return Products(Lines(b"".join(lines), start), by_id, None)
 
 
 def _depth(k: int) -> int:

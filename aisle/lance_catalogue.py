@@ -9,9 +9,12 @@ anew changes no answer of a bundle that stands.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +29,8 @@ from aisle.table_record import Record, condition, decode, one_of
 from aisle.types import Filters, Sort
 
 PLACE = "catalogue.json"  # of a bundle whose products lie elsewhere
-PROBED = 20  # of the vector index's lists; more where a filter leaves too few rows in them
+_WORDS = ("title", "body")
+PROBED = 20  # of the vector index's lists, each with as many rows as there are lists
 ASK_S = 6.0  # the most that one question of a request may take
 OPEN_S = 20.0  # loading lancedb takes a second or more of it
 _ORDERS: dict[Sort, tuple[str, bool]] = {  # column, rising
@@ -88,19 +92,17 @@ class LanceCatalogue:
         self, terms: Sequence[str], vector: NDArray[np.float32], filters: Filters, limit: int, also: Ids
     ) -> list[Record]:
         where = condition(filters)
-        asked = [self._later(lambda: self._by_meaning(vector, where, limit))]
-        if terms:
-            asked.append(self._later(lambda: self._by_words(terms, where, limit)))
-        return self._taken([*asked, *self._named(also)])
+        asked = self._later(lambda: self._by_meaning(vector, where, limit))
+        said = [self._later(partial(self._by_words, terms, column, where, limit)) for column in _WORDS if terms]
+        named = self._named(also)
+        return self._taken([asked, *named], _best([*map(self._waited, said)], limit))
 
     def browse(self, filters: Filters, sort: Sort, limit: int, also: Ids) -> list[Record]:
         from lancedb.query import ColumnOrdering
 
         column, rising = _ORDERS[sort]
-        order = [
-            ColumnOrdering(column_name=column, ascending=rising, nulls_first=False),
-            ColumnOrdering(column_name="row", ascending=True, nulls_first=False),
-        ]
+        keys = {column: rising, "rating": False, "row": True}  # ties as among the gathered rows
+        order = [ColumnOrdering(column_name=name, ascending=up, nulls_first=False) for name, up in keys.items()]
         where = condition(filters)
         asked = self._later(lambda: self._ids(self._filtered(self._table.search(), where).order_by(order).limit(limit)))
         return self._taken([asked, *self._named(also)])
@@ -113,17 +115,25 @@ class LanceCatalogue:
             ids += self._asked(lambda: self._only(one_of("group_id", groups), []))["_rowid"].to_pylist()
         return self._rows([*dict.fromkeys(ids)])
 
+    def held(self, ids: Sequence[str]) -> set[str]:
+        return {*self._asked(lambda: self._only(one_of("product_id", ids), ["product_id"]))["product_id"].to_pylist()}
+
     def _by_meaning(self, vector: NDArray[np.float32], where: str, limit: int) -> list[int]:
-        query = self._table.search(vector).distance_type("dot").minimum_nprobes(PROBED).maximum_nprobes(0)
-        return self._ids(self._filtered(query, where).limit(limit), "_distance")
+        """Of a filter that leaves few rows in the lists, rows that it leaves anywhere: all, where they are few."""
+        query = self._table.search(vector).distance_type("dot").nprobes(PROBED)
+        found = self._ids(self._filtered(query, where).limit(limit), "_distance")
+        if where and len(found) < limit:
+            found += self._ids(self._table.search().where(where).limit(limit))
+        return found
 
-    def _by_words(self, terms: Sequence[str], where: str, limit: int) -> list[int]:
-        from lancedb.query import BooleanQuery, MatchQuery, Occur
+    def _by_words(self, terms: Sequence[str], column: str, where: str, limit: int) -> dict[int, float]:
+        """Row id -> BM25. Of one column: a question over both together reads every posting, this one skips most."""
+        from lancedb.query import MatchQuery
 
-        text = " ".join(terms)
         match: Any = MatchQuery  # pydantic hides its defaults from the type checker
-        query = BooleanQuery([(Occur.SHOULD, match(text, column)) for column in ("title", "body")])
-        return self._ids(self._filtered(self._table.search(query), where).limit(limit), "_score")
+        query = self._filtered(self._table.search(match(" ".join(terms), column)), where).limit(limit)
+        found = query.select(["_score"]).with_row_id(True).to_arrow(timeout=self._ask())
+        return dict(zip(found["_rowid"].to_pylist(), found["_score"].to_pylist(), strict=True))
 
     def _named(self, also: Ids) -> list[Future[list[int]]]:
         """Asked for only now: the other questions are under way."""
@@ -132,8 +142,9 @@ class LanceCatalogue:
             return []
         return [self._later(lambda: self._only(one_of("product_id", ids), [])["_rowid"].to_pylist())]
 
-    def _taken(self, asked: Sequence[Future[list[int]]]) -> list[Record]:
-        return self._rows([*dict.fromkeys(row_id for future in asked for row_id in self._waited(future))])
+    def _taken(self, asked: Sequence[Future[list[int]]], known: Sequence[int] = ()) -> list[Record]:
+        found = (row_id for future in asked for row_id in self._waited(future))
+        return self._rows([*dict.fromkeys(chain(found, known))])
 
     def _rows(self, row_ids: Sequence[int]) -> list[Record]:
         if not row_ids:
@@ -175,7 +186,7 @@ class LanceCatalogue:
         except AisleError:
             raise
         except Exception as exc:
-            said = str(exc).lower()
+            said = self._told(exc)
             if isinstance(exc, TimeoutError) or any(word in said for word in _SILENT):
                 raise Unavailable(
                     f"the catalogue at {self.place.uri} does not answer{self._because(exc)}", "try again in a moment"
@@ -185,6 +196,13 @@ class LanceCatalogue:
                 remedy = "write it with `aisle index ... --catalogue-at`, or use the bundle that belongs to the table"
                 raise BundleError(f"{missing} ({_short(exc)})", remedy) from exc
             raise self._broken(exc) from exc
+
+    def _told(self, exc: Exception) -> str:
+        """What the error says, without paths, addresses and the table's name, in which any word may be."""
+        said, address = str(exc).lower(), self.place.uri.rpartition("://")[2].strip("/").lower()
+        for name in (self.place.table.lower(), address if "/" in address else ""):  # an address may have blanks
+            said = said.replace(name, "/") if name else said
+        return re.sub(r"\S*/\S*", " ", said)
 
     def _because(self, exc: Exception) -> str:
         return f" ({_short(exc)})" if str(exc) else f" within {self._patience_s:g} s"
@@ -217,3 +235,11 @@ def absolute(uri: str) -> str:
 
 def _short(exc: Exception) -> str:
     return " ".join(str(exc).split())[:200]
+
+
+def _best(scores: Sequence[dict[int, float]], limit: int) -> list[int]:
+    """The row ids with the largest sums."""
+    sums: dict[int, float] = {}
+    for row_id, score in chain.from_iterable(map(dict.items, scores)):
+        sums[row_id] = sums.get(row_id, 0.0) + score
+    return sorted(sums, key=lambda row_id: (-sums[row_id], row_id))[:limit]

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 from aisle.catalogue import body_text, product_text, title_text
 from aisle.errors import Unavailable
+from aisle.gathering import Gathered
 from aisle.overlay import Entry, Store
+from aisle.products import Products
 from aisle.retrieval import Parts
 from aisle.timings import Clock
 from aisle.types import Product
@@ -46,6 +48,7 @@ class Live:
         self._newest: int | None = None  # of all entries read; None: nothing was read yet
         self._rose_at = -np.inf  # when `_newest` was seen first, by the clock
         self._rows: dict[str, int | None] = {}
+        self._held: dict[str, bool] = {}  # of added products: whether the catalogue that lies elsewhere has them by now
         self._vectors: dict[str, tuple[str, NDArray[np.float32]]] = {}
         self._view = View(parts, False, frozenset())
 
@@ -60,16 +63,28 @@ class Live:
         return self._view
 
     def over(self, parts: Parts) -> View:
-        """What is true now of `parts`, some rows of a catalogue that lies elsewhere."""
+        """What is true now of `parts`, some rows of a catalogue that lies elsewhere.
+
+        Raises Unavailable and BundleError, where that must be asked for the products that were added.
+        """
         view = self.view()
         known = self._entries
+        held = self._held_elsewhere(known, parts.products)
         ids = {parts.products[row].product_id for row in range(len(parts.products))} if known else set()
-        entries = {i: entry for i, entry in known.items() if i in ids or entry.product}
+        entries = {i: entry for i, entry in known.items() if i in ids or (entry.product and not held.get(i))}
         return (
             self._laid(entries, parts, parts.products.find)._replace(complete=view.complete)
             if entries
             else View(parts, view.complete, view.hidden_titles)
         )
+
+    def _held_elsewhere(self, entries: Mapping[str, Entry], products: Products) -> dict[str, bool]:
+        """`_held` with all that `entries` add. A bundle's table never changes, so each is asked for once."""
+        unknown = [i for i, entry in entries.items() if i not in self._held and self._is_sold(entry)]
+        if unknown and isinstance(products, Gathered):
+            there = products.table.held(unknown)
+            self._held = self._held | {i: i in there for i in unknown}
+        return self._held
 
     def _is_old(self) -> bool:
         return self._clock() - self._read_at >= self._max_age
@@ -83,7 +98,8 @@ class Live:
         else:
             news = {e.product_id: e for e in found if self._is_news(e)}
             entries = self._entries | news
-            self._view = self._laid(entries, self._base, self._row) if news else self._view._replace(complete=True)
+            laid = {i: entry for i, entry in entries.items() if not self._held.get(i)}
+            self._view = self._laid(laid, self._base, self._row) if news else self._view._replace(complete=True)
             self._entries = entries  # only now: what could not be laid is read again
             newest = max([self._newest or self._made_at, *(entry.changed_at for entry in found)])
             if newest != self._newest:
@@ -109,7 +125,7 @@ class Live:
         added: list[Product] = []
         for entry in entries.values():
             row = find(entry.product_id)
-            if row is None and entry.product and not entry.hidden and entry.product_at >= self._made_at - KEPT_MS:
+            if row is None and entry.product and self._is_sold(entry):
                 added.append(self._sold(entry.product, entry))
             elif row is not None and entry.hidden:
                 hidden[row] = entry.product_id
@@ -140,6 +156,10 @@ class Live:
         if product_id not in self._rows:
             self._rows[product_id] = self._base.products.find(product_id)
         return self._rows[product_id]
+
+    def _is_sold(self, entry: Entry) -> bool:
+        """Whether the entry adds a product where the catalogue has none of its id."""
+        return entry.product is not None and not entry.hidden and entry.product_at >= self._made_at - KEPT_MS
 
     def _offer(self, entry: Entry) -> dict[str, Any]:
         """The entry's price and stock, as far as they are newer than the bundle."""

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,6 +113,35 @@ def test_what_changed_since_is_laid_over_what_is_gathered(stored: Services) -> N
     assert first in {product for product, _ in stored.ranking("shoes", 50)}  # the sealed bundle is what it was
 
 
+def test_an_added_product_that_the_table_holds_by_now_is_what_the_table_says(pair: tuple[Services, Services]) -> None:
+    whole, stored = (Services(services.bundle, threads=1) for services in pair)
+    [(known, _)] = whole.ranking("red shoes", 1)
+    catalogues = whole.product(known, None).product
+    old: dict[str, object] = {"product_id": known, "title": "Quixotic glass slippers", "color": "glassy"}
+    new: dict[str, object] = {"product_id": "new", "title": "Quixotic wooden clogs", "color": "glassy"}
+    for services in (whole, stored):
+        services.overlay(OverlayRequest([], [old, new]))
+        for filters in (Filters(), Filters(color=["glassy"])):
+            hits = services.search(SearchRequest("quixotic", filters=filters, budget_ms=10_000), "q").hits
+            assert [hit.product_id for hit in hits if hit.color == "glassy"] == ["new"]
+        assert services.product(known, None).product.title == catalogues.title
+    services.overlay(OverlayRequest([OverlayChange(known, price=1.25)]))
+    assert stored.product(known, None).product.price == 1.25
+
+
+def test_an_added_product_does_not_keep_filters_that_nothing_else_keeps(pair: tuple[Services, Services]) -> None:
+    request = SearchRequest("shoes", filters=Filters(brand=["nobody"]), k=50, rerank="none", budget_ms=10_000)
+    new: dict[str, object] = {"product_id": "new", "title": "Quixotic shoes", "brand": "Quix"}
+    answers = []
+    for services in (Services(services.bundle, threads=1) for services in pair):
+        services.overlay(OverlayRequest([], [new]))
+        answers.append(services.search(request, "q"))
+    one, other = answers
+    assert len(other.hits) > 1
+    assert {hit.product_id for hit in other.hits} == {hit.product_id for hit in one.hits}
+    assert (other.relaxed, other.total) == (["brand"], one.total)
+
+
 def test_the_command_line_knows_such_a_bundle(
     tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -154,6 +184,22 @@ def test_a_bad_catalogue_is_told_and_nothing_is_sealed(
         reindex_at(*given, MADE_AT, 1, lambda _: None)
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "table").exists()
+
+
+def test_of_a_bad_catalogue_no_product_is_held(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aisle.table_indexing.CHUNK", 100)
+    rows = (f"{n},Kettle,{'A kettle. ' * 1000}\n" for n in range(1, 2001))  # 20 MB
+    (tmp_path / "catalogue.csv").write_text("".join(["product_id,title,description\n", "0,,\n", *rows]))
+    given = Bundle.open(tiny_bundle), tmp_path / "catalogue.csv", tmp_path / "out", None, str(tmp_path / "table")
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadInput, match="row 1: title is empty: "):
+            reindex_at(*given, MADE_AT, 1, lambda _: None)
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_chunks_make_the_same_bundle_as_a_whole(

@@ -15,8 +15,9 @@ from world_lance import gathered_world, written
 
 from aisle.errors import BundleError, Unavailable
 from aisle.lance_catalogue import LanceCatalogue, Place
+from aisle.merchandising import Rules
 from aisle.shopping import Act
-from aisle.types import Filters, Product, Range, SearchRequest
+from aisle.types import Filters, Product, Range, SearchRequest, Sort
 
 pytest.importorskip("lancedb", reason="needs lancedb: pip install 'aisle[lance]'")
 
@@ -51,6 +52,47 @@ def test_rankings_and_products_are_those_of_the_bundle(tmp_path: Path) -> None:
         assert stored.ranking(query, 100) == embedded.ranking(query, 100)
         assert stored.said(query) == embedded.said(query)
     assert stored.product("c1", "zh") == embedded.product("c1", "zh")
+
+
+def test_what_is_pinned_does_not_keep_filters_that_nothing_else_keeps(tmp_path: Path) -> None:
+    rules = Rules(pin={"red circle": ["t1"], "red circle under 1": ["t1"]})
+    embedded, stored = search_world(tmp_path, rules), gathered_world(tmp_path, rules)
+    request = SearchRequest("red circle", filters=Filters(size=["XXL"]))
+    one, other = embedded.search(request, "q"), stored.search(request, "q")
+    assert [hit.product_id for hit in other.hits] == ["t1", "c1", "c3", "c4"]
+    assert (other.hits, other.total, other.relaxed) == (one.hits, one.total, ["size"])
+    assert stored.ranking("red circle under 1", 100) == embedded.ranking("red circle under 1", 100)
+    assert stored.said("red circle under 1") == embedded.said("red circle under 1")
+
+
+@pytest.mark.parametrize("query", ["", "red circle"])
+def test_more_rows_are_gathered_where_an_article_has_many_variants(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    products = [Product(f"p{n}", "Red circle", color="red", group_id=f"g{n // 10}", size=str(n)) for n in range(600)]
+    embedded, stored = search_world(tmp_path, products=products), gathered_world(tmp_path, products=products)
+    pages = [SearchRequest(query, page=page, rerank="none") for page in range(1, 8)]
+    hits = [[hit.product_id for hit in stored.search(page, "q").hits] for page in pages]
+    assert hits == [[hit.product_id for hit in embedded.search(page, "q").hits] for page in pages]
+    assert [len(page) for page in hits] == [10, 10, 10, 10, 10, 10, 0]
+    assert [stored.search(page, "q").total for page in pages] == [20, 20, 40, 40, 60, 60, 60]
+    monkeypatch.setattr("aisle.gathering.MOST", 400)
+    assert [stored.search(page, "q").total for page in pages] == [20, 20, 40, 40, 40, 40, 40]
+
+
+@pytest.mark.parametrize("sort", ["relevance", "rating", "newest", "price_asc", "price_desc"])
+def test_browsing_breaks_ties_as_the_bundle_does(tmp_path: Path, sort: Sort) -> None:
+    products = [
+        Product(
+            f"p{n}", "Red circle", price=None if n % 5 == 0 else n % 2, rating=None if n % 3 == 0 else n % 47 / 10 + 0.1
+        )
+        for n in range(450)
+    ]
+    embedded, stored = search_world(tmp_path, products=products), gathered_world(tmp_path, products=products)
+    pages = [SearchRequest(sort=sort, page=page) for page in (1, 10, 20, 21, 22, 40, 41, 45, 46)]
+    hits = [[hit.product_id for hit in stored.search(page, "q").hits] for page in pages]
+    assert hits == [[hit.product_id for hit in embedded.search(page, "q").hits] for page in pages]
+    assert len({product for page in hits for product in page}) == 80
 
 
 def test_what_a_shopper_did_is_gathered_beside_what_the_query_finds(tmp_path: Path) -> None:
@@ -107,6 +149,20 @@ def test_a_table_that_is_missing_is_named_with_the_remedy(tmp_path: Path) -> Non
         LanceCatalogue(Place(place.uri, place.table, 99, place.rows, place.dim))
 
 
+@pytest.mark.parametrize("uri", ["{tmp}/shop-connect 503 timeout x/lance", "s3://shop-connect/dispatch 503"])
+def test_names_of_a_missing_table_are_not_taken_for_what_went_wrong(
+    tmp_path: Path, aws: dict[str, str], monkeypatch: pytest.MonkeyPatch, uri: str
+) -> None:
+    from aisle.aws.clients import client
+
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+    client("s3").create_bucket(Bucket="shop-connect")
+    place, _ = written(uri.format(tmp=tmp_path))
+    for table, version in (("products_503", place.version), (place.table, 99)):
+        with pytest.raises(BundleError, match=f"table {table}, version {version}, of .* is not there"):
+            LanceCatalogue(Place(place.uri, table, version, place.rows, place.dim))
+
+
 def test_a_table_without_its_rows_is_told_when_it_is_asked(tmp_path: Path) -> None:
     place, _ = written(str(tmp_path / "lance"))
     shutil.rmtree(tmp_path / "lance" / "world.lance" / "data")
@@ -120,6 +176,11 @@ def test_a_damaged_table_is_told_when_it_is_asked(tmp_path: Path) -> None:
         path.write_bytes(b"\x00" * path.stat().st_size)
     with pytest.raises(BundleError, match="index"):
         LanceCatalogue(place).article("c1")
+
+
+def test_a_table_says_which_products_it_holds(tmp_path: Path) -> None:
+    place, _ = written(str(tmp_path / "lance"))
+    assert LanceCatalogue(place).held(["c1", "O'Neill", "t2"]) == {"c1", "t2"}
 
 
 def test_a_store_that_does_not_answer_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
