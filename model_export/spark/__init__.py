@@ -5,3 +5,4 @@ process. So a job's rows are those that one machine gives. Needs the extra `spar
 """
 
 PARTITION_TOKENS = 400_000  # about a minute of one core, where a row is a pair or a product
+SHARD_PRODUCTS = 200_000  # about; one process holds a shard

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -16,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from aisle.batch_kinds import KINDS, Options
 from aisle.errors import AisleError, BadInput, Unavailable
-from model_export.spark import PARTITION_TOKENS
+from model_export.spark import PARTITION_TOKENS, SHARD_PRODUCTS
 from model_export.spark.session import spark_session
+from model_export.spark.storage import address
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -27,7 +29,7 @@ _EPILOGUE = """jobs:
   batch      answer a file as `aisle batch run` does: pairs to score, queries to search, customers to recommend for,
              products to embed; told by its columns or --kind
   index      the index of a catalogue in --shards shards, at --out
-  merge      INPUT is what `index` wrote: the bundle of those shards, sealed at --out; without Spark
+  merge      INPUT is what `index` wrote: the bundle of those shards, sealed in the folder --out; without Spark
   recommend  INPUT is an event log: lists for every shopper in it
   events     INPUT is an event log, BUNDLE is -: what happened to each product on each day
 
@@ -57,11 +59,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("job", choices=sorted(JOBS))
     parser.add_argument("bundle", metavar="BUNDLE", help="folder that every machine has under this path")
     parser.add_argument("input", metavar="INPUT", help="path or s3:// address")
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder or address; nothing may lie there")
+    parser.add_argument(
+        "--out", required=True, metavar="DIR", help="folder or s3a:// address, of merge a folder; nothing may lie there"
+    )
     parser.add_argument("--kind", choices=sorted(KINDS), help="of batch, where the columns do not tell")
     parser.add_argument("--k", type=int, help="products a query, customer or shopper")
     parser.add_argument("--new", action="store_true", help="recommend nothing that was bought before")
-    parser.add_argument("--shards", type=int, default=16, help="of index (16)")
+    parser.add_argument("--shards", type=int, help=f"of index (one for {SHARD_PRODUCTS} products)")
     parser.add_argument("--tokens", type=int, default=PARTITION_TOKENS, help=f"of a partition ({PARTITION_TOKENS})")
     parser.add_argument("--cores", type=int, help="of this machine (all); spark-submit says it for a cluster")
     return parser
@@ -70,7 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
 def _figures(asked: argparse.Namespace) -> Figures:
     if asked.job == "merge":
         return _merge(asked)
-    if asked.shards < 1 or asked.tokens < 1:
+    if asked.tokens < 1 or (asked.shards is not None and asked.shards < 1):
         raise BadInput("--shards and --tokens are counts", "give 1 or more")
     with spark_session(f"aisle {asked.job}", asked.cores) as spark:
         from py4j.protocol import Py4JJavaError
@@ -87,17 +91,19 @@ def _batch(spark: SparkSession, asked: argparse.Namespace) -> Figures:
 
     from model_export.spark.answering import REJECTED, answers, told_options
 
+    parts_at, rejects_at = f"{asked.out}/parts", f"{asked.out}/rejects"
+    _refuse_taken(spark, parts_at, rejects_at)
     tell("read and weigh the rows")
     told = told_options(asked.input)
     options = Options(asked.kind or told.kind, told.k if asked.k is None else asked.k, asked.new or told.new)
     found = answers(spark, asked.bundle, asked.input, options, asked.tokens).persist(StorageLevel.DISK_ONLY)
     parts = found.rdd.getNumPartitions()
     tell(f"answer them in {parts} partitions")
-    lines = _written(found.where("reason is null").drop(*REJECTED), f"{asked.out}/parts")
+    lines = _written(found.where("reason is null").drop(*REJECTED), parts_at)
     bad = found.where("reason is not null").select(*REJECTED)
     rejected = bad.count()
     if rejected:
-        bad.write.json(f"{asked.out}/rejects")
+        bad.write.json(rejects_at)
     return {"lines": lines, "rejected": rejected, "partitions": parts}
 
 
@@ -112,9 +118,11 @@ def _merge(asked: argparse.Namespace) -> Figures:
     from aisle.bundle import Bundle
     from model_export.spark.index import merge
 
+    if address(asked.out):
+        raise BadInput(f"{asked.out} is an address; a bundle is sealed on a disk", "name a folder and copy it then")
     created_at = datetime.now(UTC).isoformat(timespec="seconds")
     bundle = Bundle.open(Path(asked.bundle))
-    made = merge(bundle, asked.input, Path(asked.out), created_at, asked.cores or 1, tell)
+    made = merge(bundle, asked.input, Path(asked.out), created_at, asked.cores or os.cpu_count() or 1, tell)
     return {"products": made.manifest.n_products, "bundle_id": made.manifest.bundle_id}
 
 
@@ -122,7 +130,8 @@ def _recommend(spark: SparkSession, asked: argparse.Namespace) -> Figures:
     from model_export.spark.shoppers import DEFAULT_K, lists
 
     tell("read the log, choose for each shopper")
-    return {"lines": _written(lists(spark, asked.bundle, asked.input, asked.k or DEFAULT_K, asked.new), asked.out)}
+    k = DEFAULT_K if asked.k is None else asked.k
+    return {"lines": _written(lists(spark, asked.bundle, asked.input, k, asked.new), asked.out)}
 
 
 def _events(spark: SparkSession, asked: argparse.Namespace) -> Figures:
@@ -130,6 +139,14 @@ def _events(spark: SparkSession, asked: argparse.Namespace) -> Figures:
 
     tell("read the log, count by product and day")
     return {"lines": _written(aggregates(spark, asked.input), asked.out)}
+
+
+def _refuse_taken(spark: SparkSession, *places: str) -> None:
+    """Raises BadInput where something lies at one of these."""
+    for place in places:
+        path = spark._jvm.org.apache.hadoop.fs.Path(place)
+        if path.getFileSystem(spark._jsc.hadoopConfiguration()).exists(path):
+            raise BadInput(f"{place} is there already", "choose another --out")
 
 
 def _written(found: DataFrame, out: str) -> int:

@@ -12,26 +12,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 
-from aisle.batch_kinds import JOB_FILE, Answer, Options, answered, read_columns, read_options, schema, told_kind
+from aisle.batch_kinds import JOB_FILE, Answer, Options, Reject, answered, read_columns, read_options, schema, told_kind
 from aisle.batch_source import Chunk, Source, chunks, columns, rows
 from aisle.catalogue import product_text, row_product
 from aisle.errors import BadInput, NotFound
 from aisle.pairs import row_pair
 from aisle.tables import Row
 from model_export.spark import PARTITION_TOKENS, models
-from model_export.spark.partitions import (
-    arrow_batch,
-    each,
-    shares,
-    together,
-)
+from model_export.spark.partitions import arrow_batch, arrow_batches, each, shares, together
 from model_export.spark.storage import files_at, source_at
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 ROW_TOKENS = {"search": 2000, "recommend": 100}  # what a row costs whatever it says: fifty products are reranked
-LINES = 4096  # lines of the output in one Arrow batch
 GRAIN_ROWS, GRAIN_BYTES = 250, 1 << 20  # of a chunk, the least that a partition is put together from
 WEIGHED_ROWS, WEIGHED_BYTES = 20_000, 8 << 20  # of the chunks that one task weighs
 REJECTED = ("row", "reason", "remedy")
@@ -90,26 +84,31 @@ def _weights(spark: SparkSession, work: Work, cut: Sequence[Chunk], cores: int) 
     most = WEIGHED_BYTES if cut and cut[0].group is None else WEIGHED_ROWS
 
     def weigh(share: Sequence[Chunk]) -> Iterator[pa.RecordBatch]:
+        scorer = models.opened(work.bundle).has("pairs/scorer.json")
         found = work.rows(together(share))  # in one go: beginning inside of a row group takes decoding what is before
         for chunk in share:
-            texts = [_text(work.kind, row) for _, row in islice(found, chunk.rows)]
-            yield arrow_batch([(sum(models.encoder(work.bundle).lengths(texts)),)], told)
+            texts = [text for _, row in islice(found, chunk.rows) for text in read_texts(work.kind, row, scorer)]
+            yield arrow_batch([(sum(models.lengths(work.bundle, texts)),)], told)
 
     read = shares(cut, [chunk.stop - chunk.start for chunk in cut], most, cores)
     return [tokens for (tokens,) in each(spark, read, weigh, told).collect()]
 
 
-def _text(kind: str, row: Row | BadInput) -> str:
-    """What a model reads of a row; nothing of a bad one."""
+def read_texts(kind: str, row: Row | BadInput, scorer: bool) -> list[str]:
+    """What the models read of a row of pairs or products; nothing of a bad one.
+
+    `scorer`: the bundle has a scorer of pairs, for which query, title, bullet points and description are encoded, too.
+    """
     try:
         if isinstance(row, BadInput):
-            return ""
+            return []
         if kind == "embed":
-            return product_text(row_product(row))
+            return [product_text(row_product(row))]
         pair = row_pair("", row)
-        return f"{pair.query} {pair.text}"
     except BadInput:
-        return ""
+        return []
+    alone = (pair.query, pair.title, pair.bullet_points, pair.description) if scorer else ()
+    return [f"{pair.query} {pair.text}", *filter(None, alone)]
 
 
 def _with_rejects(lines: pa.Schema) -> pa.Schema:
@@ -121,14 +120,8 @@ def _with_rejects(lines: pa.Schema) -> pa.Schema:
 def _answered(work: Work, chunk: Chunk, told: pa.Schema) -> Iterator[pa.RecordBatch]:
     empty = (None,) * (len(told) - len(REJECTED))
     found = answered(work.kind, work.options, models.services(work.bundle), work.rows(chunk), threads=1)
-    lines: list[tuple[Any, ...]] = []
-    for one in found:
-        if isinstance(one, Answer):
-            lines += [(*line, None, None, None) for line in one.lines]
-        else:
-            lines.append((*empty, *one))
-        if len(lines) >= LINES:
-            yield arrow_batch(lines, told)
-            lines = []
-    if lines:
-        yield arrow_batch(lines, told)
+    return arrow_batches((line for one in found for line in _lines(one, empty)), told)
+
+
+def _lines(one: Answer | Reject, empty: tuple[None, ...]) -> list[tuple[Any, ...]]:
+    return [(*line, None, None, None) for line in one.lines] if isinstance(one, Answer) else [(*empty, *one)]

@@ -20,12 +20,13 @@ from aisle.dense import Dense
 from aisle.errors import BadInput
 from aisle.indexing import Found, Report, reindexed
 from aisle.lexical import Lexical
-from model_export.spark import PARTITION_TOKENS, models, shards
+from aisle.sealing import sealing
+from model_export.spark import PARTITION_TOKENS, SHARD_PRODUCTS, models, shards
 from model_export.spark.counting import counted
 from model_export.spark.encoding import vectors
-from model_export.spark.partitions import spark_type
+from model_export.spark.partitions import placed, spark_type
 from model_export.spark.postings import Statistics, joined
-from model_export.spark.products import product_of, products
+from model_export.spark.products import opened, product_of, products
 from model_export.spark.shards import HEAD, Head
 from model_export.spark.storage import files_at
 
@@ -40,11 +41,12 @@ def build(
     bundle: str,
     catalogue: str,
     out: str,
-    count: int,
+    count: int | None,
     report: Report,
     partition_tokens: int = PARTITION_TOKENS,
 ) -> Head:
-    """Writes the index of a catalogue, by the bundle's encoder, in `count` shards to the folder or address `out`.
+    """Writes the index of a catalogue, by the bundle's encoder, in `count` shards to the folder or address `out`;
+    None: as many as SHARD_PRODUCTS asks for.
 
     Raises BadInput, NotFound, BundleError, Unavailable.
     """
@@ -52,13 +54,16 @@ def build(
     if HEAD in files.names(HEAD):
         raise BadInput(f"{out} has an index already", "choose another --out")
     report(f"read {catalogue}")
-    dealt = products(spark, bundle, catalogue, count)
+    table = opened(catalogue)
+    count = count or -(-table.rows // SHARD_PRODUCTS)
+    dealt = products(spark, bundle, table, count)
     report("count words")
     for field, whole in counted(dealt).items():
         whole.save(files, f"statistics/{field}")
     report("encode products, write shards")
     encoded = vectors(dealt, bundle, partition_tokens)
-    written = encoded.groupBy("shard").applyInArrow(_writing(out), spark_type(_WRITTEN)).orderBy("shard").collect()
+    found = placed(encoded, "shard", count).applyInArrow(_writing(out), spark_type(_WRITTEN)).collect()
+    written = sorted(found, key=lambda row: row["shard"])  # Spark would compute all of it twice to sort it
     names, sizes = [shards.folder(row["shard"]) for row in written], [row["bytes"] for row in written]
     head = Head(bundle_id, catalogue, sum(row["products"] for row in written), names, sum(sizes))
     files.write(HEAD, msgspec.json.encode(head))
@@ -87,6 +92,8 @@ def merge(bundle: Bundle, index: str, out: Path, created_at: str, threads: int, 
     head = shards.read_head(files, index)
     if head.bundle_id != bundle.manifest.bundle_id:
         raise BadInput(f"{index} was made with bundle {head.bundle_id}", "name that bundle, or make the shards again")
+    with sealing(out):
+        pass  # a place where nothing can be sealed is refused before anything is read
     report(f"read {len(head.shards)} shards")
     read = [shards.read(files, name) for name in head.shards]
     # Rows count the rows of the file; a row's place is its rank among them.

@@ -6,28 +6,17 @@ one thread. A bundle is named by its path, which has to be the same on every mac
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
+from tokenizers import Tokenizer
 
 from aisle.bundle import Bundle
-from aisle.encoder import Encoder
-from aisle.errors import BundleError
-from aisle.filters import Columns
-from aisle.products import Products
-from aisle.recommender import FACTS, Recommender
+from aisle.customer_lists import Lists
+from aisle.encoder import MAX_TOKENS, Encoder
 from aisle.runtime import Services
-
-
-class Recommending(NamedTuple):
-    """`in_stock`: (n,) of the catalogue's rows."""
-
-    recommender: Recommender
-    products: Products
-    in_stock: NDArray[np.bool_]
+from aisle.text import fold
 
 
 def opened(bundle: str) -> Bundle:
@@ -48,11 +37,19 @@ def encoder(bundle: str) -> Encoder:
 
 
 @lru_cache(maxsize=1)
-def recommending(bundle: str) -> Recommending:
+def lists(bundle: str) -> Lists:
     """What recommends from the bundle. Raises BundleError, also where it has no recommender."""
-    found = opened(bundle)
-    if not found.has(f"recommender/{FACTS}"):
-        remedy = "build it from a recipe whose data says what shoppers did, such as online-retail"
-        raise BundleError(f"bundle {bundle} has no recommender", remedy)
-    recommender = Recommender.load(found.path / "recommender")
-    return Recommending(recommender, Products.load(found.path), Columns.load(found.path / "columns").in_stock)
+    return Lists(opened(bundle))
+
+
+def lengths(bundle: str, texts: Sequence[str]) -> list[int]:
+    """`Encoder.lengths` without the model. Raises BundleError."""
+    return [len(encoding) for encoding in _tokenizer(bundle).encode_batch([fold(text) for text in texts])]
+
+
+@lru_cache(maxsize=1)
+def _tokenizer(bundle: str) -> Tokenizer:
+    found = Tokenizer.from_file(str(opened(bundle).file("encoder/tokenizer.json")))
+    found.enable_truncation(MAX_TOKENS)
+    found.no_padding()
+    return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -33,24 +33,43 @@ _COLUMNS += [("nth", pa.int64()), ("product_id", pa.string()), ("currency", pa.s
 _SCHEMA = pa.schema([*_COLUMNS, ("problem", pa.string())])
 
 
-def products(spark: SparkSession, bundle: str, catalogue: str, shards: int) -> DataFrame:
-    """row, chunk, shard, length, nth, product_id, product (a line of JSON), kept for what is asked of it next.
+class Catalogue(NamedTuple):
+    """A table cut into chunks; `name` as it was given."""
 
-    Raises BadInput, as `read_catalogue` does, with up to ten problems in one error; NotFound.
-    """
-    source = source_at(catalogue)
+    name: str
+    source: Source
+    header: list[str]
+    chunks: list[Chunk]
+
+    @property
+    def rows(self) -> int:
+        return sum(chunk.rows for chunk in self.chunks)
+
+
+def opened(name: str) -> Catalogue:
+    """Raises BadInput, also where it has no row, and NotFound."""
+    source = source_at(name)
     header = checked_header(columns(source), source.name, ("product_id", "title"))
     cut = [*chunks(source, CHUNK_ROWS, CHUNK_BYTES)]
     if not cut:
-        raise BadInput(f"{catalogue} has no products", "give at least one row")
+        raise BadInput(f"{name} has no products", "give at least one row")
+    return Catalogue(name, source, header, cut)
+
+
+def products(spark: SparkSession, bundle: str, catalogue: Catalogue, shards: int) -> DataFrame:
+    """row, chunk, shard, length, nth, product_id, product (a line of JSON), kept for what is asked of it next.
+
+    Raises BadInput, as `read_catalogue` does, with up to ten problems in one error.
+    """
+    source, header = catalogue.source, catalogue.header
 
     def read(chunk: Chunk) -> Iterator[pa.RecordBatch]:
         yield _read(source, header, chunk, bundle, shards)
 
-    found = each(spark, cut, read, _SCHEMA).persist()
+    found = each(spark, catalogue.chunks, read, _SCHEMA).persist()
     if problems := _problems(found):
-        raise BadInput(f"{catalogue}: {'; '.join(problems)}", REMEDY)
-    return found.drop("problem", "currency")
+        raise BadInput(f"{catalogue.name}: {'; '.join(problems)}", REMEDY)
+    return found
 
 
 def product_of(line: bytes) -> Product:
@@ -67,10 +86,9 @@ def _read(source: Source, header: Sequence[str], chunk: Chunk, bundle: str, shar
             read.append((number - 1, row_product(row)))
         except BadInput as exc:
             problems.append((number - 1, f"row {number}: {exc.detail}"))
-    lengths = models.encoder(bundle).lengths([product_text(product) for _, product in read])
-    halves = (
-        hashed([product.product_id for _, product in read]) >> 32
-    )  # the upper half: a range of the hashes is a shard
+    lengths = models.lengths(bundle, [product_text(product) for _, product in read])
+    # The upper half: a range of the hashes is a shard.
+    halves = hashed([product.product_id for _, product in read]) >> 32
     seen: Counter[int] = Counter()
     lines: list[tuple[object, ...]] = []
     for (at, product), length, half in zip(read, lengths, halves.tolist(), strict=True):

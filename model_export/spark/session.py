@@ -23,9 +23,12 @@ _LOGGING = Path(__file__).with_name("log4j2.properties")
 def spark_session(name: str, cores: int | None = None) -> Iterator[SparkSession]:
     """A session called `name`; on this machine `cores` of it (all) where nobody has submitted the job.
 
-    It ends with the block, unless there was one before. Raises MissingExtra without pyspark, Unavailable without Java.
+    It ends with the block, unless there was one before. Raises MissingExtra without pyspark, Unavailable where Spark
+    does not start, as without Java.
     """
     try:
+        from py4j.protocol import Py4JError
+        from pyspark.errors import PySparkException
         from pyspark.sql import SparkSession
     except ImportError as exc:
         raise MissingExtra("pyspark", "spark") from exc
@@ -39,7 +42,12 @@ def spark_session(name: str, cores: int | None = None) -> Iterator[SparkSession]
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         for key, value in _local(cores or os.cpu_count() or 1).items():
             made = made.config(key, value)
-    session: SparkSession = made.getOrCreate()
+    session: SparkSession
+    try:
+        session = made.getOrCreate()
+    except (PySparkException, Py4JError, OSError) as exc:
+        said = str(exc).partition("\n")[0]
+        raise Unavailable(f"Spark did not start ({said})", "install Java 17 and let JAVA_HOME name it") from exc
     try:
         yield session
     finally:

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from aisle.events import act_of, ms_of
+from aisle.batch_kinds import MOST_K
+from aisle.errors import BadInput
+from aisle.events import act_of
 from aisle.profile import Profile, merged
 from aisle.shopping import Act
 from model_export.spark import models
-from model_export.spark.event_days import AT_ONCE, Day, days
-from model_export.spark.partitions import arrow_batch, each, spark_type
+from model_export.spark.event_days import Piece, pieces
+from model_export.spark.partitions import arrow_batches, each, placed, spark_type
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -32,39 +34,37 @@ LISTS = pa.schema(
 
 
 def lists(spark: SparkSession, bundle: str, log: str, k: int, new: bool) -> DataFrame:
-    """shopper, rank (from 1), product_id, score of the k best in stock for each shopper who has a profile.
+    """shopper, rank (from 1), product_id, score of the k best in stock for each shopper who has a profile;
+    in order within a file, not from file to file.
 
-    Raises BundleError, and what reading the log raises.
+    Raises BadInput for a k that is not 1 to 1000, BundleError, and what reading the log raises.
     """
     from pyspark.sql import functions as F
 
-    models.recommending(bundle)  # here, where a bundle without one is told in a sentence
-    acts = each(spark, days(log), _acts, _ACTS).persist()
+    if not 1 <= k <= MOST_K:
+        raise BadInput(f"k is {k}", f"give a number from 1 to {MOST_K}")
+    models.lists(bundle)  # here, where a bundle without one is told in a sentence
+    acts = each(spark, pieces(log), _acts, _ACTS).persist()
     ((count, end),) = acts.agg(F.count("*"), F.max("at_ms")).collect()
 
     def answered(told: pa.Table) -> pa.Table:
         return _lists(bundle, told, end, k, new)
 
     groups = max(-(-count // GROUP_ACTS), spark.sparkContext.defaultParallelism)
-    dealt = acts.groupBy(F.pmod(F.xxhash64("shopper"), F.lit(groups)).alias("dealt"))
-    return dealt.applyInArrow(answered, spark_type(LISTS)).orderBy("shopper", "rank")
+    dealt = acts.withColumn("dealt", F.pmod(F.xxhash64("shopper"), F.lit(groups)))
+    found = placed(dealt, "dealt", groups).applyInArrow(answered, spark_type(LISTS))
+    return found.sortWithinPartitions("shopper", "rank")  # to sort all of them, Spark would choose all of them twice
 
 
 def suited(bundle: str, acts: Sequence[Act], end_ms: int, k: int, new: bool) -> list[tuple[str, float]]:
     """(product_id, score) of the k best for one shopper, who did `acts` in any order, each perhaps twice."""
-    known = models.recommending(bundle)
-    profile = merged(Profile(), acts)
-    now_ms = max(end_ms, known.recommender.fitted_at)
-    found = known.recommender.recommend(profile.acts, now_ms, k, new=new, allowed=known.in_stock)
-    ids = [known.products[row].product_id for row in found.rows.tolist()]
-    return [*zip(ids, found.scores.tolist(), strict=True)]
+    lists = models.lists(bundle)
+    return lists.suited(lists.recommender.acts(merged(Profile(), acts).acts), end_ms, k, new)
 
 
-def _acts(day: Day) -> Iterator[pa.RecordBatch]:
-    told = [(record, act) for record in day.records() if (act := act_of(record))]
-    for at in range(0, len(told), AT_ONCE):
-        rows = [(r.shopper, ms_of(r.timestamp), a.event_id, a.kind, a.product_id) for r, a in told[at : at + AT_ONCE]]
-        yield arrow_batch(rows, _ACTS)
+def _acts(piece: Piece) -> Iterator[pa.RecordBatch]:
+    told = ((record.shopper, act) for record in piece.records() if (act := act_of(record)))
+    return arrow_batches(((shopper, a.at_ms, a.event_id, a.kind, a.product_id) for shopper, a in told), _ACTS)
 
 
 def _lists(bundle: str, told: pa.Table, end_ms: int, k: int, new: bool) -> pa.Table:

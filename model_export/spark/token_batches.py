@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from aisle.onnx import BATCH_TOKENS
 
 
@@ -43,11 +46,12 @@ def batch_of(place: Place, nth: int) -> int:
     return place.first if nth < place.room else place.first + 1 + (nth - place.room) // place.most
 
 
-def offsets(counts: Sequence[tuple[int, int, int]]) -> dict[tuple[int, int], int]:
-    """(chunk, length) -> how many texts of that length stand in the chunks before; of (chunk, length, texts)."""
-    before: dict[int, int] = {}
-    found = {}
-    for chunk, length, count in sorted(counts):
-        found[chunk, length] = before.get(length, 0)
-        before[length] = found[chunk, length] + count
-    return found
+def offsets(counts: Sequence[tuple[int, int, int]] | NDArray[np.int64]) -> NDArray[np.int64]:
+    """[chunk, length]: how many texts of that length stand in the chunks before; of (chunk, length, texts).
+
+    One row more than there are chunks: the last one counts all texts.
+    """
+    chunk, length, count = np.array(counts, np.int64).reshape(-1, 3).T
+    found = np.zeros((chunk.max(initial=-1) + 2, length.max(initial=0) + 1), np.int64)
+    found[chunk + 1, length] = count
+    return found.cumsum(axis=0)

@@ -38,7 +38,7 @@ def node(name: str, **stage: object) -> tuple[int, str]:
         ("resources", {"spark": "off"}, 0, "{}"),
         ("rights", {"spark": "off"}, 0, "{}"),
         ("resources", {"spark": True}, 2, 'spark of infra/stages/ is "true": write "on" or "off"'),
-        ("capacity", {"spark_cores": 3}, 2, "spark_cores of infra/stages/ has to be a whole number from 4 to 4000"),
+        ("capacity", {"spark_cores": 7}, 2, "spark_cores of infra/stages/ has to be a whole number from 8 to 4000"),
         ("capacity", {"spark_cores": 8}, 0, '{"Cpu":"8 vCPU","Memory":"32 GB","Disk":"160 GB"}'),
         ("image", {"spark_image": ""}, 0, '{"Ref":"AWS::NoValue"}'),
         ("image", {"spark_image": IMAGE}, 0, json.dumps({"ImageUri": IMAGE}, separators=(",", ":"))),
@@ -137,6 +137,8 @@ def test_a_job_may_do_no_more_than_it_does(template: Template) -> None:
     said: list[dict[str, Any]] = policy["PolicyDocument"]["Statement"]
     assert [action for one in said for action in listed(one["Action"]) if "*" in action] == []
     assert [one for one in said if "*" in listed(one["Resource"])] == []
+    places = json.dumps([one["Resource"] for one in said])
+    assert {*re.findall(r"\w+Bucket", places)} == {"BatchBucket", "EventsBucket"}  # the bundle lies in the image
     written = {
         place
         for one in said

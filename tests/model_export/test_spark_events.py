@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -13,9 +13,14 @@ from aisle.compaction import compact
 from aisle.event_log import EventLog, read_log
 from aisle.events import Record, act_of
 from aisle.files import LocalFiles
+from aisle.filters import Columns
 from aisle.products import Products
+from aisle.recommender import Recommender
 from aisle.shopping import Act
 from model_export.spark.__main__ import main
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("spark")]
 
@@ -37,6 +42,9 @@ def log(tiny_bundle: Path, tmp_path: Path) -> Path:
     told.append(record("query", kind="query", product_id="", hits=(ids[0],)))
     told.append(record("stranger", kind="click", anonymous=True, product_id=ids[7]))
     told.append(record("e3", NOON + 2 * DAY_MS, kind="cart", shopper=BEN, product_id=ids[3]))  # a corrected clock
+    at_first, then = NOON, NOON + DAY_MS  # an event that named a product at first
+    told.append(record("lost", at_first, kind="view", anonymous=True, product_id=ids[5]))
+    told.append(record("lost", then, kind="view", anonymous=True, product_id=""))
     gone = record("gone", shopper=PSEUDONYMS.of("carl"), product_id=ids[1])
     events = EventLog(LocalFiles(tmp_path / "log"))
     events.extend(told)
@@ -71,23 +79,42 @@ def test_a_compacted_log_counts_the_same(log: Path, tmp_path: Path) -> None:
 
 
 def test_every_shopper_gets_the_list_that_their_acts_call_for(log: Path, tiny_bundle: Path, tmp_path: Path) -> None:
-    from model_export.spark.shoppers import suited
-
+    recommender, products = Recommender.load(tiny_bundle / "recommender"), Products.load(tiny_bundle)
+    in_stock = Columns.load(tiny_bundle / "columns").in_stock
     acts: dict[str, list[Act]] = {}
     for told in read_log(log):
         if act := act_of(told):
             acts.setdefault(told.shopper, []).append(act)
     assert acts.keys() == {ANNA, BEN}
-    end = max(act.at_ms for known in acts.values() for act in known)
-    expected = [
-        {"shopper": shopper, "rank": rank, "product_id": product_id, "score": score}
-        for shopper in sorted(acts)
-        for rank, (product_id, score) in enumerate(suited(str(tiny_bundle), acts[shopper], end, 4, True), 1)
-    ]
+    now_ms = max(recommender.fitted_at, *(act.at_ms for known in acts.values() for act in known))
+    expected = []
+    for shopper in sorted(acts):
+        best = recommender.recommend(acts[shopper], now_ms, 4, new=True, allowed=in_stock)
+        for rank, (row, score) in enumerate(zip(best.rows.tolist(), best.scores.tolist(), strict=True), 1):
+            product_id = products[row].product_id
+            expected.append({"shopper": shopper, "rank": rank, "product_id": product_id, "score": score})
     assert len(expected) == 8
     asked = ["recommend", str(tiny_bundle), str(log), "--out", str(tmp_path / "lists"), "--k", "4", "--new"]
     assert main(asked) == 0
-    assert rows(tmp_path / "lists") == expected
+    assert sorted(rows(tmp_path / "lists"), key=lambda line: (line["shopper"], line["rank"])) == expected
+
+
+def test_nobody_is_chosen_for_twice(log: Path, tiny_bundle: Path, spark: "SparkSession") -> None:
+    from model_export.spark.shoppers import lists
+
+    plan = lists(spark, str(tiny_bundle), str(log), 4, True)._jdf.queryExecution().toString()
+    assert "FlatMapGroupsInArrow" in plan
+    assert "rangepartitioning" not in plan  # to sort all, Spark runs what comes before once to find the bounds
+
+
+@pytest.mark.parametrize("k", [0, 1001])
+def test_a_k_that_is_none_is_refused(
+    k: int, log: Path, tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["recommend", str(tiny_bundle), str(log), "--out", str(tmp_path / "lists"), "--k", str(k)]
+    assert main(asked) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == f"spark: k is {k}: give a number from 1 to 1000"
+    assert not (tmp_path / "lists").exists()
 
 
 @pytest.mark.parametrize("job", ["events", "recommend"])

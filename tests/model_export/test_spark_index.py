@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from aisle.bundle import Bundle
-from aisle.catalogue import title_text
+from aisle.catalogue import product_text, read_catalogue, title_text
+from aisle.encoder import Encoder
 from aisle.errors import BadInput
 from aisle.files import LocalFiles
 from aisle.indexing import reindex
 from aisle.lexical import Lexical
+from aisle.onnx import BATCH_TOKENS, batches
 from aisle.products import Products
 from model_export.spark.__main__ import main
 
@@ -95,6 +97,64 @@ def test_an_index_that_is_there_is_not_written_over(
 ) -> None:
     assert main(["index", str(tiny_bundle), str(catalogue), "--out", str(index)]) == 2
     assert f"{index} has an index already" in capsys.readouterr().err
+
+
+def test_a_small_catalogue_is_one_shard(
+    spark: "SparkSession", tiny_bundle: Path, catalogue: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["index", str(tiny_bundle), str(catalogue), "--out", str(tmp_path / "index")]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures["products"], figures["shards"]) == (49, 1)
+    assert [path.name for path in (tmp_path / "index/shards").iterdir()] == ["00000"]
+
+
+def test_each_partition_encodes_one_task_of_the_whole_catalogue(
+    spark: "SparkSession", tiny_bundle: Path, catalogue: Path
+) -> None:
+    from pyspark.sql import functions as F
+
+    from model_export.spark import models
+    from model_export.spark.encoding import vectors
+    from model_export.spark.products import opened, products
+
+    texts = [product_text(product) for product in read_catalogue(catalogue, silent)]
+    lengths = Encoder(tiny_bundle / "encoder").lengths(texts)
+    assert models.lengths(str(tiny_bundle), texts) == lengths
+    assert models.encoder.cache_info().currsize == 0  # counting opens no model
+    expected = [sorted(batch) for batch in batches(lengths, BATCH_TOKENS)]
+    assert len(expected) > 2
+    dealt = products(spark, str(tiny_bundle), opened(str(catalogue)), SHARDS)
+    found = vectors(dealt, str(tiny_bundle), BATCH_TOKENS).select(F.spark_partition_id(), "row").collect()
+    dealt.unpersist()
+    assert [sorted(row for at, row in found if at == task) for task in range(len(expected))] == expected
+
+
+@pytest.mark.parametrize("out", ["s3://shop/bundle", "s3a://shop/bundle"])
+def test_a_bundle_is_not_sealed_at_an_address(
+    out: str,
+    index: Path,
+    tiny_bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["merge", str(tiny_bundle), str(index), "--out", out]) == 2
+    said = f"spark: {out} is an address; a bundle is sealed on a disk: name a folder and copy it then\n"
+    assert capsys.readouterr().err == said
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_place_where_no_bundle_may_be_is_refused_before_shards_are_read(
+    index: Path, tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "index").mkdir()
+    (tmp_path / "index/shards.json").write_bytes((index / "shards.json").read_bytes())  # and no shard
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/mine").write_text("mine")
+    assert main(["merge", str(tiny_bundle), str(tmp_path / "index"), "--out", str(tmp_path / "out")]) == 2
+    assert "out exists and is not a bundle" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine"]
 
 
 def test_shards_of_another_bundle_are_not_put_together(index: Path, alone: Bundle, tmp_path: Path) -> None:

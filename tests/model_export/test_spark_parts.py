@@ -1,7 +1,10 @@
 """What the jobs for Spark are cut and put together by, without Spark: batches, postings, partitions, addresses."""
 
+import os
 import pickle
+import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +13,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from world_events import BEN, NOON, record
 
 from aisle.aws.clients import client
 from aisle.batch_source import Chunk
+from aisle.compaction import compact
 from aisle.errors import BadInput, MissingExtra, NotFound
+from aisle.event_log import EventLog
 from aisle.files import LocalFiles
 from aisle.lexical import Lexical
 from aisle.onnx import batches
+from aisle.tables import Row
 from aisle.text import terms
 from model_export.spark.__main__ import main
+from model_export.spark.answering import read_texts
+from model_export.spark.event_days import pieces
 from model_export.spark.partitions import shares, together
 from model_export.spark.postings import Statistics, joined, part
 from model_export.spark.session import spark_session
 from model_export.spark.storage import Address, address, files_at, source_at
 from model_export.spark.token_batches import batch_of, offsets, places
 
+ROOT = Path(__file__).parents[2]
 TEXTS = ["red circle", "", "blue circle 42 42", "red red square", "12v circle", "shines at night", "circle"]
 PARTS = ([4, 1], [0, 2, 3, 6], [5])  # rows, in three parts
 
@@ -122,6 +132,52 @@ def test_what_spark_calls_s3a_is_the_bucket_that_aisle_reads(aws: dict[str, str]
     assert pickle.loads(pickle.dumps(source)).version == source.version  # as a task gets it
     with pytest.raises(NotFound):
         source_at("s3://shop/missing.csv")
+
+
+def test_a_day_of_many_files_is_read_in_pieces_also_when_it_is_compacted_meanwhile(tmp_path: Path) -> None:
+    log = EventLog(LocalFiles(tmp_path))
+    for nth in range(60):
+        log.append("2026-01-01", [record(f"e{nth}", NOON + nth)])
+    gone = record("gone", shopper=BEN)
+    log.append("2026-01-01", [gone])
+    log.forget([BEN], NOON + 1)
+    found = pieces(str(tmp_path))
+    assert [(piece.day, len(piece.names)) for piece in found] == [("2026-01-01", count) for count in (1, 50, 11)]
+    expected = [told.event_id for told in log.records()]
+    assert len(expected) == 60
+    assert sorted(told.event_id for piece in found for told in piece.records()) == sorted(expected)
+    first = {told.event_id for told in found[0].records()}
+    assert len(compact(log, NOON + 9 * 86_400_000).written) == 1
+    assert first | {told.event_id for piece in found[1:] for told in piece.records()} == {*expected}
+
+
+def test_what_the_models_read_of_a_row() -> None:
+    row: Row = {"query": " lamp ", "title": "Red  lamp", "brand": "Lux", "bullet_points": "- bright", "description": ""}
+    assert read_texts("score", row, scorer=False) == ["lamp Red lamp Lux"]
+    assert read_texts("score", row, scorer=True) == ["lamp Red lamp Lux", "lamp", "Red lamp", "- bright"]
+    product: Row = {"product_id": "a", "title": "Red lamp", "description": "It shines. " * 50}
+    assert read_texts("embed", product, scorer=True) == ["Red lamp"]
+    assert read_texts("embed", {"product_id": "a", "title": ""}, scorer=False) == []
+    assert read_texts("score", BadInput("no row", "mend it"), scorer=True) == []
+
+
+def test_files_of_the_jobs_that_are_no_python_are_packaged() -> None:
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["package-data"]
+    packaged = {path for pattern in told["model_export"] for path in (ROOT / "model_export").glob(pattern)}
+    folder = ROOT / "model_export/spark"
+    assert {path for path in folder.iterdir() if path.is_file() and path.suffix != ".py"} <= packaged
+
+
+def test_a_java_that_is_gone_is_told_in_a_sentence(tmp_path: Path) -> None:
+    pytest.importorskip("pyspark", reason="needs pyspark: pip install -c constraints.txt -e '.[spark]'")
+    asked = [sys.executable, "-m", "model_export.spark", "events", "-", str(tmp_path), "--out", str(tmp_path / "out")]
+    environment = {**os.environ, "JAVA_HOME": "/gone"}
+    ran = subprocess.run(asked, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert ran.returncode == 2
+    last = ran.stderr.splitlines()[-1]
+    assert last.startswith("spark: Spark did not start (")
+    assert last.endswith("): install Java 17 and let JAVA_HOME name it")
+    assert "Traceback" not in ran.stderr
 
 
 def test_without_pyspark_the_extra_is_named(
