@@ -87,7 +87,7 @@ class EventLog:
         """
         latest: dict[str, Record] = {}
         for name, content in self._contents(raw, compacted_name(day)):
-            for record in _lines(name, content):
+            for record in read_lines(name, content):
                 known = latest.get(record.event_id)
                 kept = first_known(record) > forgotten.get(record.shopper, "")
                 if kept and (not known or _age(known) < _age(record)):
@@ -131,7 +131,7 @@ class EventLog:
             return _NOTHING
 
 
-def _lines(name: str, content: bytes) -> Iterator[Record]:
+def read_lines(name: str, content: bytes) -> Iterator[Record]:
     """The records of a file, in its order."""
     number = 0
     try:

@@ -8,7 +8,7 @@ async function capacity(serverless) {
   return { Cpu: `${cores} vCPU`, Memory: `${4 * cores} GB`, Disk: `${20 * cores} GB` };
 }
 
-// The image that infra/images/spark.Dockerfile makes; without one a job brings its environment as an archive.
+// The image that infra/images/spark.Dockerfile makes; without one workers run EMR's own.
 async function image(serverless) {
   const address = String(await serverless.resolveVariable('param:spark_image'));
   if (address && !/^[\w.-]+\.dkr\.ecr\.[\w-]+\.amazonaws\.com(\.cn)?\/[\w./-]+(:[\w.-]+|@sha256:[0-9a-f]{64})$/.test(address)) {

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow as pa
 
 from aisle.errors import NotFound
-from aisle.event_log import READERS, EventLog, _lines, compacted_name
+from aisle.event_log import READERS, EventLog, compacted_name, read_lines
 from aisle.events import Record, first_known
 from aisle.files import Files
 from model_export.spark.partitions import arrow_batches, each
@@ -55,7 +55,7 @@ class Piece(NamedTuple):
             yield from self._kept(last, _content(files, last))
 
     def _kept(self, name: str, content: bytes | None) -> Iterator[Record]:
-        for record in _lines(name, content) if content else ():
+        for record in read_lines(name, content) if content else ():
             if first_known(record) > self.forgotten.get(record.shopper, ""):
                 yield record
 
