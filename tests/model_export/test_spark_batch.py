@@ -23,13 +23,19 @@ Run = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def run(tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The figures of a batch over a file, run on Spark into `spark/`, after one machine has run it into `alone/`."""
+def run(spark: "SparkSession", tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The figures of a batch over a file, run on Spark into `spark/`, after one machine has run it into `alone/`.
+
+    What one machine wrote is read back by Spark as it was written.
+    """
 
     def both(file: Path, *options: str) -> dict[str, Any]:
         told = [str(tiny_bundle), str(file)]
         plain = [option for option in options if not option.startswith("--tokens")]
         assert aisle(["batch", "run", *told, "--out", str(tmp_path / "alone"), *plain]) == 0
+        if alone := lines(tmp_path / "alone"):
+            back = [row.asDict() for row in spark.read.parquet(str(tmp_path / "alone/parts")).collect()]
+            assert sorted(map(str, back)) == sorted(map(str, alone))
         capsys.readouterr()
         assert main(["batch", *told, "--out", str(tmp_path / "spark"), *options]) == 0
         figures: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
