@@ -201,7 +201,11 @@ def test_nobody_who_scores_may_write_where_files_land_or_remove_what_was_scored(
     ]
     machine = role(template, "BatchMachineRole")
     assert of_action(machine, "lambda:InvokeFunction") == [{"Fn::GetAtt": ["BatchLambdaFunction", "Arn"]}]
-    assert of_action(machine, "s3:GetObject") == [{"Fn::Sub": f"${{BatchBucket.Arn}}/{JOBS}*/chunks.json"}]
+    written = json.loads((ROOT / "infra/batch/state-machine.asl.json").read_text())["States"]["Chunks"]["ResultWriter"]
+    results = {"Fn::Sub": f"${{BatchBucket.Arn}}/{written['Parameters']['Prefix']}/*"}
+    assert results["Fn::Sub"].partition("/")[2] == "batch/executions/*"  # told to neither queue nor topic
+    assert of_action(machine, "s3:PutObject") == [results]
+    assert of_action(machine, "s3:GetObject") == [{"Fn::Sub": f"${{BatchBucket.Arn}}/{JOBS}*/chunks.json"}, results]
     assert of_action(machine, "states:StartExecution") == of_action(said, "states:StartExecution")
 
 
@@ -229,9 +233,10 @@ def test_each_alarm_tells_people_and_is_explained(template: Template) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_scored_goes_after_thirty_days(template: Template) -> None:
+def test_what_is_scored_goes_after_thirty_days_and_what_the_shop_keeps_there_stays(template: Template) -> None:
     rules = one(template, "AWS::S3::Bucket", "BatchBucket")["LifecycleConfiguration"]["Rules"]
-    assert [rule["ExpirationInDays"] for rule in rules if rule["Id"] == "scored" and "Prefix" not in rule] == [30]
+    days = {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule}
+    assert days == {"batch/": 30, "cache/": 30, "spark": 30, "reranked": 7}
 
 
 # The image of a deployment

@@ -131,7 +131,7 @@ def test_both_stages_have_the_same_keys() -> None:
 def test_no_value_of_a_stage_is_unused() -> None:
     written = "".join(path.read_text() for path in [ROOT / "serverless.yml", *(ROOT / "infra").rglob("*.yml")])
     used = set(re.findall(r"\$\{param:(\w+)\}", written))
-    for switch in ("heavy", "batch", "spark"):
+    for switch in ("heavy", "batch", "spark", "catalogue"):
         written = (ROOT / f"infra/resources/{switch}.js").read_text()
         used |= set(re.findall(rf"'(?:param:)?({switch}\w*)'", written))
     assert used == values("dev").keys()
