@@ -21,7 +21,6 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-import boto3
 import msgspec
 import numpy as np
 from counted_s3 import counted, counted_s3
@@ -191,6 +190,8 @@ def recalled(embedded: Search, stored: GatheredSearch, queries: list[str]) -> di
 
 def stored(url: str, folder: Path, queries: list[str]) -> dict[str, Any]:
     """The table on disk, copied to an S3 at `url` that counts, and a bundle that names it there."""
+    import boto3
+
     os.environ.update(CONNECTION | {"AWS_ENDPOINT_URL": url, "AWS_ALLOW_HTTP": "true"})
     s3, prefix = boto3.client("s3"), "bench"
     s3.create_bucket(Bucket=BUCKET)
