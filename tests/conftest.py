@@ -13,6 +13,7 @@ from infra.emulated import emulated_aws, reset
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+    from stacks import Compiled
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -75,6 +76,14 @@ def _emulated_account() -> Iterator[dict[str, str]]:
     pytest.importorskip("moto", reason="emulates AWS: needs the dev extra")
     with emulated_aws() as environment:
         yield environment
+
+
+@pytest.fixture(scope="session")
+def compiled(_emulated_account: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> "Compiled":
+    """Stacks as osls compiles them, each once, whichever tests ask for it. Skipped without Node."""
+    from stacks import compiling
+
+    return compiling(_emulated_account, tmp_path_factory.mktemp)
 
 
 @pytest.fixture

@@ -2,17 +2,27 @@
 
 import dataclasses
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from stacks import (
+    IMAGES,
+    NO_RESOURCE,
+    Compiled,
+    Template,
+    accepted_checks,
+    failed_checks,
+    lint_errors,
+    listed,
+    of_type,
+    one,
+    statements,
+    template_in,
+    values,
+)
 from test_deploy import REPOSITORY
-from test_stack import CHECKOV, LAYER, NO_RESOURCE, Template, listed, of_type, statements, values
 
 from aisle.aws.batch_jobs import INCOMING, JOBS
 from aisle.batch_job import FAILED, MANIFEST
@@ -20,28 +30,17 @@ from aisle.errors import AisleError
 from aisle.settings import Settings
 from aisle.tables import ENDINGS
 from infra.batch.image import batch, named_image
-from infra.package import NO_IMAGE, OSLS, ROOT, TEMPLATE, package
+from infra.package import ROOT
 
-IMAGE = NO_IMAGE.replace("/aisle@", "/aisle-dev-batch@")
+IMAGE = IMAGES["batch"]
 BUCKET_ARN = "arn:${{AWS::Partition}}:s3:::aisle-{stage}-batch-${{AWS::AccountId}}"
 STAGES = ("dev", "prod")
 
 
 @pytest.fixture(scope="module")
-def packaged(_emulated_account: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def packaged(compiled: Compiled) -> dict[str, Path]:
     """stage -> folder with the template of that stage with batches; and `off`, of dev as it stands."""
-    if not (OSLS.exists() and LAYER.exists()):
-        pytest.skip("compiles the stack: needs Node, and `make package` once")
-    folders = {name: tmp_path_factory.mktemp(name) for name in (*STAGES, "off")}
-    named = {**_emulated_account, "AISLE_IMAGE": NO_IMAGE, "AISLE_BATCH_IMAGE": IMAGE}
-    for name, folder in folders.items():
-        package("dev" if name == "off" else name, folder, named, *(() if name == "off" else ("batch=on",)))
-    return folders
-
-
-def compiled(folder: Path) -> Template:
-    template: Template = json.loads((folder / TEMPLATE).read_text())
-    return template
+    return {"off": compiled("dev"), **{stage: compiled(stage, "batch=on") for stage in STAGES}}
 
 
 @pytest.fixture(scope="module", params=STAGES)
@@ -51,12 +50,7 @@ def stage(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def template(packaged: dict[str, Path], stage: str) -> Template:
-    return compiled(packaged[stage])
-
-
-def one(template: Template, kind: str, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = of_type(template, kind)[name]
-    return found
+    return template_in(packaged[stage])
 
 
 def role(template: Template, name: str) -> list[dict[str, Any]]:
@@ -73,7 +67,7 @@ def of_action(said: list[dict[str, Any]], action: str) -> list[Any]:
 
 @pytest.mark.slow
 def test_a_stage_without_batches_has_nothing_of_them(packaged: dict[str, Path]) -> None:
-    off, on = compiled(packaged["off"]), compiled(packaged["dev"])
+    off, on = template_in(packaged["off"]), template_in(packaged["dev"])
     assert [values(stage)["batch"] for stage in STAGES] == ["off", "off"]
     added = on["Resources"].keys() - off["Resources"].keys()
     assert all(name.startswith("Batch") for name in added)
@@ -85,28 +79,14 @@ def test_a_stage_without_batches_has_nothing_of_them(packaged: dict[str, Path]) 
 
 @pytest.mark.slow
 def test_cfn_lint_finds_no_error(packaged: dict[str, Path], stage: str) -> None:
-    lint = Path(sys.executable).with_name("cfn-lint")
-    ran = subprocess.run([lint, "--format", "json", packaged[stage] / TEMPLATE], capture_output=True, text=True)
-    assert [found for found in json.loads(ran.stdout) if found["Level"] == "Error"] == []
+    assert lint_errors(packaged[stage]) == []
 
 
 @pytest.mark.slow
 def test_checkov_finds_what_is_accepted_with_a_reason_and_nothing_else(packaged: dict[str, Path]) -> None:
-    if not CHECKOV.exists():
-        pytest.skip("scans the template: needs checkov: make infra-tools")
-    scan = [str(CHECKOV), "--framework=cloudformation", "--output=json", f"--file={packaged['dev'] / TEMPLATE}"]
-    ran = subprocess.run(scan, capture_output=True, text=True, env={**os.environ, "LOG_LEVEL": "ERROR"})
-    results = json.loads(ran.stdout)
-    assert results["summary"]["parsing_errors"] == 0
-    on, off = compiled(packaged["dev"])["Resources"], compiled(packaged["off"])["Resources"]
-    found: dict[str, set[str]] = {}
-    for failed in results["results"]["failed_checks"]:
-        name = failed["resource"].rpartition(".")[2]
-        if name in on.keys() - off.keys():
-            found.setdefault(failed["check_id"], set()).add(name)
-    accepted = yaml.safe_load((ROOT / "infra/checkov/accepted-batch.yml").read_text())
-    assert found == {check: set(entry["resources"]) for check, entry in accepted.items()}
-    assert all(len(entry["why"]) > 20 for entry in accepted.values())
+    off = template_in(packaged["off"])["Resources"].keys()
+    found = {check: names - off for check, names in failed_checks(packaged["dev"]).items()}
+    assert {check: names for check, names in found.items() if names} == accepted_checks("accepted-batch")
 
 
 @pytest.mark.slow

@@ -1,21 +1,32 @@
 """The stack of a stage whose heavy reranker is on, as osls compiles it, and what its values come to."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from test_stack import CHECKOV, LAYER, NO_RESOURCE, Template, listed, of_type, statements, values
+from stacks import (
+    IMAGES,
+    MODEL,
+    NO_RESOURCE,
+    Compiled,
+    Template,
+    accepted_checks,
+    failed_checks,
+    lint_errors,
+    listed,
+    of_type,
+    one,
+    statements,
+    switch,
+    template_in,
+    values,
+)
 
-from infra.package import NO_IMAGE, OSLS, ROOT, TEMPLATE, package
+from infra.package import ROOT
 
-MODEL = "0123456789abcdef"
-IMAGE = NO_IMAGE.replace("/aisle@", "/aisle-dev-reranker@")
+IMAGE = IMAGES["reranker"]
 ON = {"dev": ("heavy=on", "heavy_batch=on", "heavy_margin=0.1"), "prod": ("heavy=on",)}
 NAMESPACES = {"AWS/SageMaker", "/aws/sagemaker/Endpoints", "aisle"}
 NOBODY_READS = {
@@ -28,33 +39,19 @@ NOBODY_READS = {
 }
 
 
-def node(name: str, **stage: object) -> tuple[int, str]:
-    """Exit code, and what `infra/resources/heavy.js` makes of these values of a stage as JSON, or why it refuses."""
-    asked = json.dumps({"sls:stage": "dev", **{f"param:{key}": value for key, value in stage.items()}})
-    script = (
-        f"const values = {asked}; const osls = {{ resolveVariable: async (name) => values[name] }};"
-        f"require('./infra/resources/heavy.js').{name}(osls).then((made) => console.log(JSON.stringify(made)))"
-        ".catch((error) => { console.log(error.message); process.exit(2); })"
-    )
-    if not OSLS.exists():
-        pytest.skip("runs a file of the stack's: needs Node, and `make package` once")
-    ran = subprocess.run(["node", "-e", script], cwd=ROOT, capture_output=True, text=True)
-    return ran.returncode, ran.stdout.strip()
-
-
 @pytest.mark.parametrize(
     ("hours", "runs"),
     [((6, 22), range(6, 22)), ((22, 4), [22, 23, 0, 1, 2, 3]), ((0, 0), range(24)), ((23, 0), [23]), ((0, 1), [0])],
 )
 def test_alarms_count_the_hours_in_which_something_is_to_run(hours: tuple[int, int], runs: list[int]) -> None:
-    status, written = node("open", heavy_from_hour=hours[0], heavy_until_hour=hours[1])
+    status, written = switch("heavy", "open", heavy_from_hour=hours[0], heavy_until_hour=hours[1])
     condition = json.loads(written).replace("HOUR(asked)", "hour").replace("AND", "and").replace("OR", "or")
     assert (status, [hour for hour in range(24) if eval(condition, {"hour": hour})]) == (0, sorted(runs))
 
 
 def test_a_stage_that_never_closes_has_no_schedule() -> None:
     always = {"heavy_from_hour": 5, "heavy_until_hour": 5, "heavy_floor": 1, "heavy_ceiling": 1}
-    assert node("schedule", **always) == (0, "[]")
+    assert switch("heavy", "schedule", **always) == (0, "[]")
 
 
 @pytest.mark.parametrize(
@@ -79,19 +76,13 @@ def test_a_stage_that_never_closes_has_no_schedule() -> None:
     ],
 )
 def test_values_that_make_no_sense_stop_the_deployment(name: str, stage: dict[str, object], refused: str) -> None:
-    assert node(name, **stage) == (2, refused)
+    assert switch("heavy", name, **stage) == (2, refused)
 
 
 @pytest.fixture(scope="module")
-def packaged(_emulated_account: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def packaged(compiled: Compiled) -> dict[str, Path]:
     """stage -> folder with the template of that stage with a heavy reranker."""
-    if not (OSLS.exists() and LAYER.exists()):
-        pytest.skip("compiles the stack: needs Node, and `make package` once")
-    folders = {stage: tmp_path_factory.mktemp(stage) for stage in ON}
-    named = {"AISLE_IMAGE": NO_IMAGE, "AISLE_HEAVY_IMAGE": IMAGE, "AISLE_HEAVY_ID": MODEL}
-    for stage, folder in folders.items():
-        package(stage, folder, {**_emulated_account, **named}, *ON[stage])
-    return folders
+    return {stage: compiled(stage, *given) for stage, given in ON.items()}
 
 
 @pytest.fixture(scope="module", params=ON)
@@ -101,13 +92,7 @@ def stage(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def template(packaged: dict[str, Path], stage: str) -> Template:
-    compiled: Template = json.loads((packaged[stage] / TEMPLATE).read_text())
-    return compiled
-
-
-def one(template: Template, kind: str, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = of_type(template, kind)[name]
-    return found
+    return template_in(packaged[stage])
 
 
 def alarms(template: Template) -> dict[str, dict[str, Any]]:
@@ -124,27 +109,12 @@ def arn(kind: str, name: str) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_cfn_lint_finds_no_error(packaged: dict[str, Path], stage: str) -> None:
-    lint = Path(sys.executable).with_name("cfn-lint")
-    ran = subprocess.run([lint, "--format", "json", packaged[stage] / TEMPLATE], capture_output=True, text=True)
-    assert [found for found in json.loads(ran.stdout) if found["Level"] == "Error"] == []
+    assert lint_errors(packaged[stage]) == []
 
 
 @pytest.mark.slow
 def test_checkov_finds_what_is_accepted_with_a_reason_and_nothing_else(packaged: dict[str, Path]) -> None:
-    if not CHECKOV.exists():
-        pytest.skip("scans the template: needs checkov: make infra-tools")
-    scan = [str(CHECKOV), "--framework=cloudformation", "--output=json", f"--file={packaged['dev'] / TEMPLATE}"]
-    ran = subprocess.run(scan, capture_output=True, text=True, env={**os.environ, "LOG_LEVEL": "ERROR"})
-    results = json.loads(ran.stdout)
-    assert results["summary"]["parsing_errors"] == 0
-    found: dict[str, set[str]] = {}
-    for failed in results["results"]["failed_checks"]:
-        found.setdefault(failed["check_id"], set()).add(failed["resource"].rpartition(".")[2])
-    accepted: dict[str, set[str]] = {}
-    for name in ("accepted", "accepted-heavy"):
-        for check, entry in yaml.safe_load((ROOT / f"infra/checkov/{name}.yml").read_text()).items():
-            accepted.setdefault(check, set()).update(entry["resources"])
-    assert found == accepted
+    assert failed_checks(packaged["dev"]) == accepted_checks("accepted", "accepted-heavy")
 
 
 @pytest.mark.slow
@@ -295,7 +265,7 @@ def test_no_role_may_do_everything_or_anything_to_all(template: Template) -> Non
 
 @pytest.mark.slow
 def test_answers_of_a_batch_start_nothing_go_after_a_week_and_are_told_of(packaged: dict[str, Path]) -> None:
-    template: Template = json.loads((packaged["dev"] / TEMPLATE).read_text())
+    template = template_in(packaged["dev"])
     config = one(template, "AWS::SageMaker::EndpointConfig", "HeavyBatchEndpointConfig")
     output = config["AsyncInferenceConfig"]["OutputConfig"]
     assert output == {

@@ -1,35 +1,18 @@
 """The stack of a stage whose Spark is on, as osls compiles it, and the image that its jobs may run in."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from test_stack import CHECKOV, LAYER, Template, listed, of_type, values
+from stacks import Compiled, Template, failed_checks, lint_errors, listed, of_type, switch, template_in, values
 
-from infra.package import NO_IMAGE, OSLS, ROOT, TEMPLATE, package
+from infra.package import ROOT
 
 IMAGE = f"000000000000.dkr.ecr.us-east-1.amazonaws.com/aisle-spark@sha256:{'1' * 64}"
 ON = {"dev": ("spark=on",), "prod": ("spark=on", f"spark_image={IMAGE}")}
 DOCKERFILE = ROOT / "infra/images/spark.Dockerfile"
-
-
-def node(name: str, **stage: object) -> tuple[int, str]:
-    """Exit code, and what `infra/resources/spark.js` makes of these values of a stage as JSON, or why it refuses."""
-    asked = json.dumps({f"param:{key}": value for key, value in stage.items()})
-    script = (
-        f"const values = {asked}; const osls = {{ resolveVariable: async (name) => values[name] }};"
-        f"require('./infra/resources/spark.js').{name}(osls).then((made) => console.log(JSON.stringify(made)))"
-        ".catch((error) => { console.log(error.message); process.exit(2); })"
-    )
-    if not OSLS.exists():
-        pytest.skip("runs a file of the stack's: needs Node, and `make package` once")
-    ran = subprocess.run(["node", "-e", script], cwd=ROOT, capture_output=True, text=True)
-    return ran.returncode, ran.stdout.strip()
 
 
 @pytest.mark.parametrize(
@@ -51,24 +34,13 @@ def node(name: str, **stage: object) -> tuple[int, str]:
     ],
 )
 def test_values_of_a_stage_are_checked(name: str, stage: dict[str, object], status: int, said: str) -> None:
-    assert node(name, **stage) == (status, said)
+    assert switch("spark", name, **stage) == (status, said)
 
 
 @pytest.fixture(scope="module")
-def packaged(_emulated_account: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def packaged(compiled: Compiled) -> dict[str, Path]:
     """stage -> folder with the template, Spark on; and `off`, of dev as it stands."""
-    if not (OSLS.exists() and LAYER.exists()):
-        pytest.skip("compiles the stack: needs Node, and `make package` once")
-    folders = {name: tmp_path_factory.mktemp(name) for name in (*ON, "off")}
-    for name, folder in folders.items():
-        stage = "dev" if name == "off" else name
-        package(stage, folder, {**_emulated_account, "AISLE_IMAGE": NO_IMAGE}, *ON.get(name, ()))
-    return folders
-
-
-def compiled(folder: Path) -> Template:
-    template: Template = json.loads((folder / TEMPLATE).read_text())
-    return template
+    return {"off": compiled("dev"), **{stage: compiled(stage, *given) for stage, given in ON.items()}}
 
 
 @pytest.fixture(scope="module", params=ON)
@@ -78,12 +50,12 @@ def stage(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def template(packaged: dict[str, Path], stage: str) -> Template:
-    return compiled(packaged[stage])
+    return template_in(packaged[stage])
 
 
 @pytest.mark.slow
 def test_a_stage_without_spark_has_nothing_of_it(packaged: dict[str, Path]) -> None:
-    off, on = compiled(packaged["off"]), compiled(packaged["dev"])
+    off, on = template_in(packaged["off"]), template_in(packaged["dev"])
     assert [values(stage)["spark"] for stage in ON] == ["off", "off"]
     assert on["Resources"].keys() - off["Resources"].keys() == {"SparkApplication", "SparkRole"}
     assert on["Outputs"].keys() - off["Outputs"].keys() == {"SparkApplicationId", "SparkRoleArn"}
@@ -93,21 +65,13 @@ def test_a_stage_without_spark_has_nothing_of_it(packaged: dict[str, Path]) -> N
 
 @pytest.mark.slow
 def test_cfn_lint_finds_no_error(packaged: dict[str, Path], stage: str) -> None:
-    lint = Path(sys.executable).with_name("cfn-lint")
-    ran = subprocess.run([lint, "--format", "json", packaged[stage] / TEMPLATE], capture_output=True, text=True)
-    assert [found for found in json.loads(ran.stdout) if found["Level"] == "Error"] == []
+    assert lint_errors(packaged[stage]) == []
 
 
 @pytest.mark.slow
 def test_checkov_finds_nothing_in_it(packaged: dict[str, Path]) -> None:
-    if not CHECKOV.exists():
-        pytest.skip("scans the template: needs checkov: make infra-tools")
-    scan = [str(CHECKOV), "--framework=cloudformation", "--output=json", f"--file={packaged['dev'] / TEMPLATE}"]
-    ran = subprocess.run(scan, capture_output=True, text=True, env={**os.environ, "LOG_LEVEL": "ERROR"})
-    results = json.loads(ran.stdout)
-    assert results["summary"]["parsing_errors"] == 0
-    failed = {(one["check_id"], one["resource"].rpartition(".")[2]) for one in results["results"]["failed_checks"]}
-    assert {(check, resource) for check, resource in failed if resource.startswith("Spark")} == set()
+    failed = failed_checks(packaged["dev"])
+    assert {check for check, names in failed.items() for name in names if name.startswith("Spark")} == set()
 
 
 @pytest.mark.slow

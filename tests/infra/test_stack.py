@@ -11,19 +11,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from stacks import (
+    LAYER,
+    NO_RESOURCE,
+    Compiled,
+    Template,
+    accepted_checks,
+    failed_checks,
+    lint_errors,
+    listed,
+    of_type,
+    statements,
+    template_in,
+    values,
+)
 
 from aisle.aws import release
 from aisle.operations import OPERATIONS
 from aisle.profile import KEPT_DAYS
 from aisle.settings import Settings
-from infra.package import NO_IMAGE, OSLS, ROOT, TEMPLATE, package
+from infra.package import NO_IMAGE, ROOT
 
 pytestmark = pytest.mark.slow
 
 STAGES = ("dev", "prod")
-LAYER = ROOT / "build/layers/light/python"
-CHECKOV = ROOT / ".venv-infra/bin/checkov"
 RUNTIME = {
     "boto3",
     "botocore",
@@ -33,38 +44,17 @@ RUNTIME = {
     "six.py",
     "urllib3",
 }  # what Lambda's Python brings
-NO_RESOURCE = {  # actions that AWS knows no resource for
-    "ecr:GetAuthorizationToken",
-    "logs:CreateLogDelivery",
-    "logs:DeleteLogDelivery",
-    "logs:DescribeLogGroups",
-    "logs:DescribeResourcePolicies",
-    "logs:GetLogDelivery",
-    "logs:ListLogDeliveries",
-    "logs:PutResourcePolicy",
-    "logs:UpdateLogDelivery",
-    "xray:GetSamplingRules",
-    "xray:GetSamplingTargets",
-    "xray:PutTelemetryRecords",
-    "xray:PutTraceSegments",
-}
 STATEFUL = {"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SecretsManager::Secret", "AWS::SQS::Queue"}
 HANDLERS = [path for path in (ROOT / "functions").glob("*/handler.py") if path.parent.name != "batch"]  # of a switch
 OF_THE_IMAGE = {"search": None} | {
     name: {"Command": [f"functions.{name}.handler.handler"]} for name in ("nightly", "recommend")
 }
-Template = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def packaged(_emulated_account: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def packaged(compiled: Compiled) -> dict[str, Path]:
     """stage -> folder with the template and the archives."""
-    if not (OSLS.exists() and LAYER.exists()):
-        pytest.skip("compiles the stack: needs Node, and `make package` once")
-    folders = {stage: tmp_path_factory.mktemp(stage) for stage in STAGES}
-    for stage, folder in folders.items():
-        package(stage, folder, {**_emulated_account, "AISLE_IMAGE": NO_IMAGE})
-    return folders
+    return {stage: compiled(stage) for stage in STAGES}
 
 
 @pytest.fixture(scope="module", params=STAGES)
@@ -74,54 +64,15 @@ def stage(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def template(packaged: dict[str, Path], stage: str) -> Template:
-    compiled: Template = json.loads((packaged[stage] / TEMPLATE).read_text())
-    return compiled
-
-
-def of_type(template: Template, kind: str) -> dict[str, Any]:
-    """Logical id -> properties of the resources of that type."""
-    return {
-        name: resource["Properties"] for name, resource in template["Resources"].items() if resource["Type"] == kind
-    }
-
-
-def statements(template: Template) -> list[dict[str, Any]]:
-    roles = of_type(template, "AWS::IAM::Role").values()
-    policies = [policy for role in roles for policy in role.get("Policies", [])]
-    policies += of_type(template, "AWS::IAM::Policy").values()
-    return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
-
-
-def values(stage: str) -> dict[str, Any]:
-    read: dict[str, Any] = yaml.safe_load((ROOT / f"infra/stages/{stage}.yml").read_text())
-    return read
-
-
-def listed(one_or_more: str | list[str]) -> list[str]:
-    return [one_or_more] if isinstance(one_or_more, str) else one_or_more
+    return template_in(packaged[stage])
 
 
 def test_cfn_lint_finds_no_error(packaged: dict[str, Path], stage: str) -> None:
-    lint = Path(sys.executable).with_name("cfn-lint")
-    ran = subprocess.run(
-        [lint, "--format", "json", packaged[stage] / TEMPLATE], capture_output=True, text=True, check=False
-    )
-    assert [found for found in json.loads(ran.stdout) if found["Level"] == "Error"] == []
+    assert lint_errors(packaged[stage]) == []
 
 
 def test_checkov_finds_what_is_accepted_with_a_reason_and_nothing_else(packaged: dict[str, Path], stage: str) -> None:
-    if not CHECKOV.exists():
-        pytest.skip("scans the template: needs checkov: make infra-tools")
-    scan = [str(CHECKOV), "--framework=cloudformation", "--output=json", f"--file={packaged[stage] / TEMPLATE}"]
-    ran = subprocess.run(scan, capture_output=True, text=True, env={**os.environ, "LOG_LEVEL": "ERROR"})
-    results = json.loads(ran.stdout)
-    found: dict[str, set[str]] = {}
-    for failed in results["results"]["failed_checks"]:
-        found.setdefault(failed["check_id"], set()).add(failed["resource"].rpartition(".")[2])
-    accepted = yaml.safe_load((ROOT / "infra/checkov/accepted.yml").read_text())
-    assert found == {check: set(entry["resources"]) for check, entry in accepted.items()}
-    assert all(len(entry["why"]) > 20 for entry in accepted.values())
-    assert results["summary"]["parsing_errors"] == 0
+    assert failed_checks(packaged[stage]) == accepted_checks("accepted")
 
 
 def test_both_stages_have_the_same_keys() -> None:
