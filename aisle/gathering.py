@@ -23,7 +23,7 @@ from aisle.filters import Columns
 from aisle.lexical import Lexical
 from aisle.mapped import Lines
 from aisle.products import Products
-from aisle.retrieval import CANDIDATES, Parts, Reading, Retrieval, Rows
+from aisle.retrieval import CANDIDATES, Parts, Reading, Retrieval
 from aisle.search import Search, attempts
 from aisle.shopping import Act, History
 from aisle.table_record import Record
@@ -156,7 +156,10 @@ class GatheredSearch:
             while True:
                 parts = self._gathered(reading, query, filters, sort, limit, also)
                 search = self._over(parts)
-                matches = self._matches(search.parts, reading, query, filters)
+                retrieval = Retrieval(search.parts, self._clock)
+                allowed = retrieval.allowed(filters)
+                # What was pinned or seen before is gathered without the filters, and must not pass for a match.
+                matches = retrieval.matches(query, retrieval.retrieve(reading, allowed), allowed)
                 found = len(np.unique(search.parts.columns.group[matches]))
                 # By half, because what the overlay hides is missing among the matches.
                 exhausted = len(parts.products) < limit or len(matches) < limit // 2
@@ -166,16 +169,6 @@ class GatheredSearch:
             if found:
                 break
         return search
-
-    def _matches(self, parts: Parts, reading: Reading, query: str, filters: Filters) -> Rows:
-        """What `Search` finds inside these filters. What was pinned or seen before is gathered without them, and must
-        not pass for a match that keeps them."""
-        retrieval = Retrieval(parts, self._clock)
-        allowed = retrieval.allowed(filters)
-        wanted = retrieval.wanted(retrieval.retrieve(reading, allowed), allowed)
-        for row in map(parts.products.row, parts.rules.pins(query)):
-            wanted[row] = allowed is None or allowed[row]
-        return np.flatnonzero(wanted)
 
     def _gathered(self, reading: Reading, query: str, filters: Filters, sort: Sort, limit: int, also: Ids) -> Parts:
         pins = self.parts.rules.pins(query)

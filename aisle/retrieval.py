@@ -225,6 +225,13 @@ class Retrieval:
         matching |= evidence.cosine >= max(self.parts.floor, -1.0)
         return matching if allowed is None else matching & allowed
 
+    def matches(self, query: str, evidence: Evidence | None, allowed: Mask | None) -> Rows:
+        """The rows wanted, and those that the shop pinned to the query, inside the filters."""
+        wanted = self.wanted(evidence, allowed)
+        for row in map(self.parts.products.row, self.parts.rules.pins(query)):
+            wanted[row] = allowed is None or allowed[row]
+        return np.flatnonzero(wanted)
+
     def _agreement(self, understood: Understood, facet: str, rows: Rows) -> NDArray[np.float32]:
         """(len(rows),): 1 where the product has the value that the query named, -1 another, 0 it named none."""
         value = getattr(understood, facet)

@@ -22,7 +22,7 @@ from aisle.filters import relax
 from aisle.heavy import HeavyRoute, Opinion, margin
 from aisle.query_cache import QueryCache
 from aisle.ranker import FINAL, FIRST, Evidence
-from aisle.retrieval import Mask, Parts, Ranked, Reading, Retrieval, Rows
+from aisle.retrieval import Parts, Ranked, Reading, Retrieval, Rows
 from aisle.shopping import History
 from aisle.timings import Clock, Timings
 from aisle.types import FACETS, Filters, Hit, Product, ProductResponse, Range, SearchRequest, SearchResponse
@@ -160,7 +160,7 @@ class Search:
         (_, filters), *others = attempts(request.filters, reading.understood.price)
         allowed = self._retrieval.allowed(filters)
         evidence = self._retrieval.retrieve(reading, allowed, timings)
-        rows = self._matches(request, evidence, allowed)
+        rows = self._retrieval.matches(request.query, evidence, allowed)
         given_up: list[str] = []
         for name, filters in others:
             if len(rows):
@@ -168,15 +168,8 @@ class Search:
             given_up.append(name)
             allowed = self._retrieval.allowed(filters)
             evidence = self._retrieval.within(evidence, allowed)
-            rows = self._matches(request, evidence, allowed)
+            rows = self._retrieval.matches(request.query, evidence, allowed)
         return evidence, rows, given_up if len(rows) else []
-
-    def _matches(self, request: SearchRequest, evidence: Evidence | None, allowed: Mask | None) -> Rows:
-        """The rows that match, and those that the shop pinned to the query, inside the filters."""
-        wanted = self._retrieval.wanted(evidence, allowed)
-        for row in map(self.parts.products.row, self.parts.rules.pins(request.query)):
-            wanted[row] = allowed is None or allowed[row]
-        return np.flatnonzero(wanted)
 
     def _ranked(
         self,
