@@ -207,3 +207,5 @@ def _converted(said: Mapping[str, object], form: type[T]) -> T:
         rule, _, path = str(exc).partition(" - at `")
         place = path.removesuffix("`").removeprefix("$").removeprefix(".")
         raise BadInput(f"{place or 'it'} breaks the form of UBI 1.3 ({rule})", "send it in that form") from exc
+    except UnicodeEncodeError as exc:  # of a lone surrogate where no text belongs
+        raise BadInput("it breaks the form of UBI 1.3 (not Unicode)", "send it in that form") from exc

@@ -35,6 +35,7 @@ def forward(request: Request, url: str) -> Response:
         return Response(exc.code, dict(exc.headers), exc.read())
 
 
+ONE = {"connection": "close"}  # request a connection
 Answer = Callable[[Request], Response]
 
 
@@ -43,12 +44,14 @@ def serving(answer: Answer) -> Iterator[str]:
     """The address of a server that answers each request by `answer`."""
 
     class Door(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # a client of 1.0 would wait a second to be told to go on with its body
+
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
             response = answer(Request(self.command, self.path, headers, body))
             self.send_response(response.status)
-            for name, value in {**response.headers, "content-length": str(len(response.body))}.items():
+            for name, value in {**response.headers, **ONE, "content-length": str(len(response.body))}.items():
                 self.send_header(name, value)
             with suppress(ConnectionError):  # who asked may have stopped waiting
                 self.end_headers()

@@ -160,6 +160,7 @@ def test_a_bad_file_fails_until_it_is_mended(capsys: Capture, tiny_bundle: Path,
     assert json.loads(printed(capsys, "batch", "run", tiny_bundle, file, "--out", out))["state"] == "finished"
 
 
+@pytest.mark.slow
 def test_cancelled_from_elsewhere_it_stops_and_the_same_command_goes_on(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch, tiny_bundle: Path, tmp_path: Path
 ) -> None:
@@ -183,6 +184,7 @@ def test_cancelled_from_elsewhere_it_stops_and_the_same_command_goes_on(
     assert "has finished" in failed(capsys, "batch", "cancel", out)
 
 
+@pytest.mark.slow
 def test_interrupted_it_can_be_gone_on_with(capsys: Capture, tiny_bundle: Path, tmp_path: Path) -> None:
     """Interrupted at moments nobody chose, in a process of its own."""
     file, out = many_pairs(tmp_path, 16_000), tmp_path / "out"

@@ -4,11 +4,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 ABSENT = ["boto3", "botocore", "hypothesis", "jwt", "moto", "mypy", "pytest"]  # nothing of requirements.txt needs them
 LOAD = """
 import runpy, sys
 from pathlib import Path
+
+import pytest
 sys.modules.update(dict.fromkeys({absent!r}))  # a module that is None cannot be imported
 sys.path[0] = "benchmarks"  # as for a script
 for path in sorted(Path("benchmarks").glob("*.py")):
@@ -17,6 +21,7 @@ for path in sorted(Path("benchmarks").glob("*.py")):
 """
 
 
+@pytest.mark.slow
 def test_every_benchmark_loads_without_the_packages_of_development() -> None:
     command, environment = [sys.executable, "-c", LOAD.format(absent=ABSENT)], {"PYTHONPATH": ".", "PATH": "/usr/bin"}
     run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)

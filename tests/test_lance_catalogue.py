@@ -183,6 +183,7 @@ def test_a_table_says_which_products_it_holds(tmp_path: Path) -> None:
     assert LanceCatalogue(place).held(["c1", "O'Neill", "t2"]) == {"c1", "t2"}
 
 
+@pytest.mark.slow
 def test_a_store_that_does_not_answer_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "nobody")
@@ -195,6 +196,7 @@ def test_a_store_that_does_not_answer_is_unavailable(tmp_path: Path, monkeypatch
             LanceCatalogue(Place("s3://nowhere/shop", "products", 1, 1, 1))
 
 
+@pytest.mark.slow
 def test_a_store_that_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "nobody")

@@ -89,6 +89,7 @@ def test_plots_are_well_formed_and_take_the_page_s_colour(tmp_path: Path) -> Non
     assert all("currentColor" in plot and "#010203" not in plot for plot in plots)
 
 
+@pytest.mark.slow
 def test_the_same_report_is_the_same_page(tmp_path: Path) -> None:
     assert written(FULL, tmp_path) == written(FULL, tmp_path)
 

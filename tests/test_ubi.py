@@ -289,6 +289,7 @@ def test_product_ids_of_shops(product_id: object, kept: str) -> None:
         ({"message": "a" * 1025}, "message breaks the form of UBI 1.3 (Expected `str` of length <= 1024)"),
         ({"timestamp": "yesterday"}, "timestamp is no ISO 8601 date and time: send one such as 2026-11-23T16:20:00Z"),
         ({"timestamp": "2026-02-30T00:00:00Z"}, "timestamp is no ISO 8601 date and time"),
+        ({"event_attributes": "\ud800"}, "it breaks the form of UBI 1.3 (not Unicode)"),
         ({"timestamp": 1767268800}, "timestamp breaks the form of UBI 1.3 (Expected `str`, got `int`)"),
         (about("u-1", object_id_type="user"), "object_id_type is not that of a product: send events of products alone"),
         ({"event_attributes": {"position": {"ordinal": 0}}}, "event_attributes.position.ordinal breaks the form"),

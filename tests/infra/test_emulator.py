@@ -67,7 +67,7 @@ def test_an_instance_serves_event_after_event_and_one_at_a_time(function: Functi
     [
         ({"raise": "no such shoe"}, "ValueError: no such shoe"),
         ({"exit": 3}, "Runtime exited with error: exit status 3"),
-        ({"sleep_s": 3}, r"Task timed out after 2\.00 seconds"),
+        pytest.param({"sleep_s": 3}, r"Task timed out after 2\.00 seconds", marks=pytest.mark.slow),
     ],
 )
 def test_a_failure_is_told_and_the_next_event_is_answered(function: Function, event: Any, told: str) -> None:
@@ -81,6 +81,7 @@ def test_a_handler_that_is_not_there_is_told(log: Path) -> None:
         function.invoke({})
 
 
+@pytest.mark.slow
 def test_nothing_is_left_running(log: Path) -> None:
     with started("answering.handler", GIVEN, log) as function:
         pid = function.invoke({})["pid"]

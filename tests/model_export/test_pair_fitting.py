@@ -43,6 +43,7 @@ def judged(right: bool) -> list[JudgedPair]:
     return pairs
 
 
+@pytest.mark.slow
 def test_what_words_decide_is_learned_and_a_coin_is_not(tmp_path: Path) -> None:
     learned = fit_pair_scorer(judged(True), Silent(), Silent(), tmp_path / "right", seed=7)
     assert learned == {"pairs": 96, "auc": 1.0, "auc_low": 1.0, "auc_high": 1.0}
@@ -70,6 +71,7 @@ def test_an_interval_is_drawn_over_queries() -> None:
     assert together[2] == 1.0 > apart[2] + 0.2
 
 
+@pytest.mark.slow
 def test_a_bundle_scores_pairs_by_its_scorer_and_keeps_it_when_reindexed(tiny_bundle: Path, tmp_path: Path) -> None:
     plain = Bundle.open(tiny_bundle)
     parts = Services(plain, threads=1)._sealed.parts

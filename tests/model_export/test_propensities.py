@@ -9,6 +9,7 @@ from model_export.propensities import fit_propensities
 ETA = 0.9  # model_export/demo_store/shoppers.py
 
 
+@pytest.mark.slow
 def test_the_demo_stores_bias_is_found_although_its_ranker_puts_good_products_first() -> None:
     events = generate(300, 3000).events
     place = {"impression": 0, "click": 1}
