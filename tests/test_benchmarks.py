@@ -11,8 +11,6 @@ ABSENT = ["boto3", "botocore", "hypothesis", "jwt", "moto", "mypy", "pytest"]  #
 LOAD = """
 import runpy, sys
 from pathlib import Path
-
-import pytest
 sys.modules.update(dict.fromkeys({absent!r}))  # a module that is None cannot be imported
 sys.path[0] = "benchmarks"  # as for a script
 for path in sorted(Path("benchmarks").glob("*.py")):
